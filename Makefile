@@ -1,0 +1,85 @@
+# `make help` lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help up down status drift verify ssh psql logs env preview test test-fast lint unit sql molecule integration e2e bench lock
+
+PHASE ?= 4
+STACK ?= sandbox
+FORMAT ?= table
+NAME ?= rerun
+
+VENV := .cache/venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export PYTHONDONTWRITEBYTECODE := 1
+
+help: ## list these commands
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements/bootstrap.txt requirements/dev.txt tools/venv
+	@tools/venv $(VENV)
+	@touch $@
+
+up: $(READY) ## bring the platform up, or repair what drifted: PHASE=1..4 (default 4)
+	@$(PY) -m ops up --stack $(STACK) --phase $(PHASE)
+
+down: $(READY) ## remove the sandbox: droplet, volume, services, network, state
+	@$(PY) -m ops down --stack $(STACK)
+
+status: $(READY) ## components with version, address and health; FORMAT=json for machines
+	@$(PY) -m ops status --stack $(STACK) --format $(FORMAT)
+
+drift: $(READY) ## show what differs from the declared state; changes nothing
+	@$(PY) -m ops drift --stack $(STACK)
+
+verify: $(READY) ## ask the live server, and look at it from outside
+	@$(PY) -m ops verify --stack $(STACK)
+
+ssh: $(READY) ## a shell on the server
+	@$(PY) -m ops ssh --stack $(STACK)
+
+psql: $(READY) ## psql on the server's database as postgres
+	@$(PY) -m ops psql --stack $(STACK)
+
+logs: $(READY) ## follow the server's journal: COMPONENT=postgresql for one
+	@$(PY) -m ops logs --stack $(STACK) $(COMPONENT)
+
+env: $(READY) ## shell exports for typing pulumi commands by hand: eval "$$(make env)"
+	@$(PY) -m ops env
+
+preview: $(READY) ## what `make up` would do to the infrastructure
+	@$(PY) -m ops preview --stack $(STACK) --phase $(PHASE)
+
+test: $(READY) ## everything: lint, unit, SQL, Molecule, sandbox end to end
+	@tools/test-all
+
+test-fast: lint unit sql ## lint, unit and SQL tests, under three minutes
+
+lint: $(READY) ## ruff, mypy, ansible-lint, yamllint, sqlfluff
+	@tools/lint
+
+unit: $(READY) ## tests that need nothing but Python
+	@$(PY) -m pytest -q -n 2 tests/unit
+
+sql: $(READY) ## migrations and pgTAP on a throw-away cluster
+	@$(PY) -m sandbox prepare --only droplet
+	@$(PY) -m pytest -q tests/sql
+
+molecule: $(READY) ## role tests in droplets: SCENARIO=host for one
+	@$(PY) -m sandbox prepare --only droplet
+	@tools/molecule $(SCENARIO)
+
+integration: $(READY) ## the sandbox's cloud and the runner against the real engine
+	@$(PY) -m sandbox prepare
+	@$(PY) -m pytest -q tests/integration
+
+e2e: $(READY) ## the running platform, from outside
+	@$(PY) -m pytest -q tests/e2e
+
+bench: $(READY) ## measure: NAME=rerun or NAME=up; writes benchmarks/results/NAME.json
+	@$(PY) -m benchmarks.$(NAME)
+
+lock: $(READY) ## renew the lock files from requirements/*.in
+	@tools/lock
