@@ -1,0 +1,85 @@
+"""One Pulumi stack as the operator's commands use it: its environment, its commands, its outputs."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from ops.errors import OperatorError
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = "supabase-platform"
+SANDBOX = "sandbox"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack by name; the stack `sandbox` brings its own cloud, backend and credentials."""
+
+    name: str
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether this stack lives in the sandbox of this checkout."""
+        return self.name == SANDBOX
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """Environment of every command that concerns this stack."""
+        if not self.is_sandbox:
+            return dict(os.environ)
+        from sandbox.environment import environment  # noqa: PLC0415 - a cloud stack needs nothing of the sandbox
+
+        return {**os.environ, **environment()}
+
+    def pulumi(self, *arguments: str) -> None:
+        """Run a Pulumi command in the foreground; its failure ends the operator's command too."""
+        done = subprocess.run([*self._command(arguments)], cwd=ROOT, env=self.environment, check=False)
+        if done.returncode:
+            raise OperatorError(f"pulumi {arguments[0]} failed on stack {self.name}; its message is above")
+
+    def read(self, *arguments: str) -> str:
+        """What a Pulumi command prints."""
+        done = subprocess.run(
+            [*self._command(arguments)], cwd=ROOT, env=self.environment, check=False, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise OperatorError(f"pulumi {arguments[0]} failed on stack {self.name}: {done.stderr.strip()}")
+        return done.stdout
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs, secrets in clear: never print them."""
+        found: dict[str, Any] = json.loads(self.read("stack", "output", "--json", "--show-secrets"))
+        if not found:
+            raise OperatorError(f"stack {self.name} has no platform yet; bring it up with: make up STACK={self.name}")
+        return found
+
+    def exists(self) -> bool:
+        """Whether the backend knows this stack."""
+        names = [entry["name"] for entry in json.loads(self.read("stack", "ls", "--json"))]
+        return self.name in {name.rsplit("/", 1)[-1] for name in names}
+
+    def release_lock_of_a_dead_run(self) -> None:
+        """Remove the lock that a killed `pulumi` left in a file backend; a lock of a living process stays."""
+        backend = urlparse(self.environment.get("PULUMI_BACKEND_URL", ""))
+        if backend.scheme != "file":
+            return
+        folder = Path(backend.path) / ".pulumi" / "locks" / "organization" / PROJECT / self.name
+        for path in folder.glob("*.json"):
+            lock = json.loads(path.read_text())
+            if lock["hostname"] == socket.gethostname() and not Path("/proc", str(lock["pid"])).exists():
+                path.unlink()
+                print(f"[up] run {lock['pid']} was killed; its lock is released", flush=True)
+
+    def _command(self, arguments: tuple[str, ...]) -> list[str]:
+        program = shutil.which("pulumi", path=self.environment.get("PATH"))
+        if program is None:
+            raise OperatorError("the Pulumi CLI is missing; install it from pulumi.com/docs/install, then run this again")
+        selects = () if arguments[:2] == ("stack", "ls") else ("--stack", self.name)
+        return [program, *arguments, *selects, "--non-interactive"]

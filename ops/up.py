@@ -1,0 +1,73 @@
+"""`make up` and `make down`: the platform from nothing, and the sandbox away again."""
+
+import time
+from pathlib import Path
+
+from ops.errors import OperatorError
+from ops.stack import PROJECT, ROOT, Stack
+from ops.status import show_status
+from ops.verify import verify_outside
+
+# The sandbox's own choices; every other value is the default of Pulumi.yaml. The networks are the private ranges,
+# since a sandbox droplet is reached from this machine only.
+SANDBOX_CONFIG = {
+    "region": "fra1",
+    "domain": "supabase.test",
+    "dns_provider": "digitalocean",
+    "environment": "staging",
+    "alert_email": "operator@supabase.test",
+    "protect": "false",
+}
+SANDBOX_NETWORKS = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
+
+
+def up(stack: Stack, phase: int) -> None:
+    """Provision, converge, verify from outside, and show the components. Safe to run again at any time."""
+    started = time.monotonic()
+    if stack.is_sandbox:
+        prepare_sandbox(stack, phase)
+    stack.release_lock_of_a_dead_run()
+    stack.pulumi("up", "--yes", "--skip-preview")
+    outputs = stack.outputs()
+    verify_outside(stack, outputs)
+    show_status(stack, outputs, "table")
+    print(f"\n[up] {stack.name} is up after {time.monotonic() - started:.0f} s. Next: make status, make psql, make drift")
+
+
+def preview(stack: Stack, phase: int) -> None:
+    """Show what `up` would do to the infrastructure and what drifted; change nothing."""
+    if stack.is_sandbox:
+        prepare_sandbox(stack, phase)
+    stack.pulumi("preview", "--diff")
+
+
+def down(stack: Stack) -> None:
+    """Destroy the sandbox and every trace of it. A cloud stack is refused: its data is not removed by habit."""
+    if not stack.is_sandbox:
+        raise OperatorError(
+            f"make down removes the sandbox only. To remove stack {stack.name} on purpose: docs/operations.md, section Removing"
+        )
+    from sandbox.teardown import remove  # noqa: PLC0415 - a cloud stack needs nothing of the sandbox
+
+    if stack.exists():
+        stack.release_lock_of_a_dead_run()
+        stack.pulumi("destroy", "--yes", "--skip-preview", "--refresh=false")
+        stack.pulumi("stack", "rm", "--yes")
+    remove()
+    print("[down] nothing of the sandbox is left")
+
+
+def prepare_sandbox(stack: Stack, phase: int) -> None:
+    """Make the tools, images and the stack that the sandbox needs, and set its phase."""
+    from sandbox.prepare import prepare  # noqa: PLC0415 - a cloud stack needs nothing of the sandbox
+
+    prepare()
+    if not stack.exists():
+        stale = Path(ROOT / f"Pulumi.{stack.name}.yaml")
+        stale.unlink(missing_ok=True)
+        stack.pulumi("stack", "init")
+    values = [f"{PROJECT}:{key}={value}" for key, value in {**SANDBOX_CONFIG, "phase": str(phase)}.items()]
+    networks = [f"{PROJECT}:ssh_allowed_cidrs[{index}]={cidr}" for index, cidr in enumerate(SANDBOX_NETWORKS)]
+    arguments = [word for pair in values for word in ("--plaintext", pair)]
+    stack.pulumi("config", "set-all", *arguments)
+    stack.pulumi("config", "set-all", "--path", *[word for pair in networks for word in ("--plaintext", pair)])
