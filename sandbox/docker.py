@@ -1,0 +1,58 @@
+"""The docker command line, with errors for people."""
+
+import subprocess
+from collections.abc import Sequence
+
+from sandbox.errors import SandboxError
+
+_TIMEOUT_SECONDS = 120
+
+
+class DockerError(SandboxError):
+    """A docker command failed."""
+
+
+def docker(*arguments: str, stdin: str | None = None, timeout: float = _TIMEOUT_SECONDS) -> str:
+    """Run one docker command and return what it printed."""
+    try:
+        done = subprocess.run(
+            ["docker", *arguments], input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=timeout,
+        )
+    except FileNotFoundError:
+        raise DockerError("docker is not installed; install it with: apt-get install docker.io") from None
+    except subprocess.TimeoutExpired:
+        raise DockerError(f"docker {arguments[0]} did not answer within {timeout:.0f} s; is the docker daemon healthy?") from None
+    if done.returncode:
+        raise DockerError(f"docker {arguments[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout.strip()
+
+
+def exists(kind: str, name: str) -> bool:
+    """Whether a container, image, network or volume of this name exists."""
+    try:
+        docker(kind, "inspect", "--format", "ok", name)
+    except DockerError as error:
+        # "No such container", "No such network", ...; images say "No such image".
+        if "no such" in str(error).lower() or "not found" in str(error).lower():
+            return False
+        raise
+    return True
+
+
+def is_running(container: str) -> bool:
+    """Whether a container exists and runs."""
+    return exists("container", container) and docker("container", "inspect", "--format", "{{.State.Running}}", container) == "true"
+
+
+def remove_container(name: str) -> None:
+    """Remove a container, running or not, if it exists."""
+    if exists("container", name):
+        docker("rm", "--force", "--volumes", name)
+
+
+def labelled(kind: str, label: str) -> Sequence[str]:
+    """Names of all containers, networks or volumes that carry a label."""
+    column = {"container": "{{.Names}}", "network": "{{.Name}}", "volume": "{{.Name}}"}[kind]
+    everything = ["--all"] if kind == "container" else []
+    return docker(kind, "ls", *everything, "--filter", f"label={label}", "--format", column).split()

@@ -1,0 +1,91 @@
+"""Builds the Debian images of the sandbox: a package list, a tree of files laid over it, and a script run inside."""
+
+import hashlib
+import io
+import os
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from sandbox.docker import docker, exists
+from sandbox.errors import SandboxError
+from sandbox.home import CACHE, VERSIONS
+from sandbox.progress import step
+
+_IMAGES = Path(__file__).parent / "images"
+_BUILD_TIMEOUT_SECONDS = 900
+
+
+def build(name: str) -> str:
+    """Build the image `name` unless its recipe is unchanged; returns its full tag."""
+    recipe = _IMAGES / name
+    tag = f"supabase-sandbox/{name}:{_recipe_hash(recipe)}"
+    latest = f"supabase-sandbox/{name}:latest"
+    if not exists("image", tag):
+        with step(f"building image {name}"):
+            _bootstrap(recipe, tag)
+    docker("tag", tag, latest)
+    return tag
+
+
+def _codename() -> str:
+    return str(yaml.safe_load(VERSIONS.read_text())["versions"]["debian"]["codename"])
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Every file and link below a folder, in a fixed order, each with its parents first."""
+    for path in sorted(folder.rglob("*")):
+        if path.name != "__pycache__":
+            yield path
+
+
+def _recipe_hash(recipe: Path) -> str:
+    digest = hashlib.sha256(_codename().encode())
+    for path in _files(recipe):
+        content = os.readlink(path).encode() if path.is_symlink() else path.read_bytes() if path.is_file() else b""
+        digest.update(f"{path.relative_to(recipe)} {path.lstat().st_mode & 0o100:o} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def _rootfs(recipe: Path) -> bytes:
+    """The recipe's tree as a tar owned by root."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for path in _files(recipe / "rootfs"):
+            member = tar.gettarinfo(path, arcname=str(path.relative_to(recipe / "rootfs")))
+            member.uid = member.gid = 0
+            member.uname = member.gname = "root"
+            if path.is_dir() and not path.is_symlink():
+                member.mode = 0o755
+            with path.open("rb") if member.isfile() else io.BytesIO() as content:
+                tar.addfile(member, content if member.isfile() else None)
+    return out.getvalue()
+
+
+def _bootstrap(recipe: Path, tag: str) -> None:
+    CACHE.mkdir(exist_ok=True)
+    packages = ",".join((recipe / "packages.txt").read_text().split())
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix="image-") as scratch:
+        overlay, image = Path(scratch, "overlay.tar"), Path(scratch, "image.tar")
+        overlay.write_bytes(_rootfs(recipe))
+        try:
+            done = subprocess.run(
+                ["mmdebstrap", "--variant=minbase", f"--include={packages}",
+                 f"--customize-hook=tar-in {overlay} /",
+                 f"--customize-hook=copy-in {recipe / 'configure.sh'} /root",
+                 '--customize-hook=chroot "$1" /root/configure.sh',
+                 '--customize-hook=rm "$1/root/configure.sh"',
+                 _codename(), str(image)],
+                capture_output=True, text=True, timeout=_BUILD_TIMEOUT_SECONDS, stdin=subprocess.DEVNULL,
+            )
+        except FileNotFoundError:
+            raise SandboxError("mmdebstrap is not installed; install it with: apt-get install mmdebstrap") from None
+        except subprocess.TimeoutExpired:
+            raise SandboxError(f"building image {tag} took more than {_BUILD_TIMEOUT_SECONDS} s") from None
+        if done.returncode:
+            raise SandboxError(f"building image {tag} failed:\n" + "\n".join(done.stderr.splitlines()[-20:]))
+        docker("import", str(image), tag, timeout=_BUILD_TIMEOUT_SECONDS)

@@ -1,0 +1,66 @@
+"""Networks and addresses: a public network of the sandbox, and one link per VPC."""
+
+import ipaddress
+from collections.abc import Collection
+from typing import Any
+
+from sandbox.docker import DockerError, docker, exists
+from sandbox.errors import SandboxError
+from sandbox.home import Home
+
+# Set aside for tests by RFC 2544: no real host has such an address, and no private network uses it.
+_POOL = ipaddress.ip_network("198.18.0.0/15")
+_SUBNETS = list(_POOL.subnets(new_prefix=24))
+# The first addresses of the public network belong to the gateway and the sandbox's own services.
+SERVICE_ADDRESSES = {"dns": 2, "acme": 3, "spaces": 4, "apt": 5}
+APT_PORT = 3142
+_FIRST_DROPLET_ADDRESS = 10
+
+
+def ensure_network(home: Home, name: str, *, internal: bool = False) -> ipaddress.IPv4Network:
+    """Create a docker network on a free subnet unless it exists; returns its subnet."""
+    if not exists("network", name):
+        start = int(home.id, 16) % len(_SUBNETS)
+        for offset in range(len(_SUBNETS)):
+            subnet = _SUBNETS[(start + offset) % len(_SUBNETS)]
+            options = ["--internal"] if internal else []
+            try:
+                docker("network", "create", "--label", home.label, "--subnet", str(subnet), *options, name)
+                break
+            except DockerError as error:
+                if "already exists" in str(error):  # another process was faster
+                    break
+                if "overlap" not in str(error).lower():
+                    raise
+        else:
+            raise SandboxError(f"no free subnet left in {_POOL}; remove unused networks with: docker network prune")
+    return ipaddress.IPv4Network(docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", name))
+
+
+def public_network(home: Home) -> tuple[str, ipaddress.IPv4Network]:
+    """Name and subnet of the network that stands for the internet."""
+    name = home.name("network", "public")
+    return name, ensure_network(home, name)
+
+
+def service_address(home: Home, service: str) -> str:
+    """The fixed address of one of the sandbox's services."""
+    return str(public_network(home)[1][SERVICE_ADDRESSES[service]])
+
+
+def free_public_address(subnet: ipaddress.IPv4Network, state: dict[str, Any]) -> str:
+    """An address of the public network that no droplet and no reserved IP holds."""
+    taken = {droplet["public_ip"] for droplet in state.get("droplets", {}).values()} | set(state.get("reserved_ips", {}))
+    return _first_free(subnet, taken, _FIRST_DROPLET_ADDRESS)
+
+
+def free_private_address(ip_range: str, taken: Collection[str]) -> str:
+    """An address of a VPC that no droplet holds; the first one is the VPC's gateway."""
+    return _first_free(ipaddress.IPv4Network(ip_range), taken, 2)
+
+
+def _first_free(subnet: ipaddress.IPv4Network, taken: Collection[str], first: int) -> str:
+    for number in range(first, subnet.num_addresses - 1):
+        if str(subnet[number]) not in taken:
+            return str(subnet[number])
+    raise SandboxError(f"no free address left in {subnet}")
