@@ -80,6 +80,8 @@ class Stack:
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
         program = shutil.which("pulumi", path=self.environment.get("PATH"))
         if program is None:
-            raise OperatorError("the Pulumi CLI is missing; install it from pulumi.com/docs/install, then run this again")
+            raise OperatorError(
+                "the Pulumi CLI is missing; install it from pulumi.com/docs/install, then run this again"
+            )
         selects = () if arguments[:2] == ("stack", "ls") else ("--stack", self.name)
         return [program, *arguments, *selects, "--non-interactive"]

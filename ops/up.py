@@ -8,8 +8,8 @@ from ops.stack import PROJECT, ROOT, Stack
 from ops.status import show_status
 from ops.verify import verify_outside
 
-# The sandbox's own choices; every other value is the default of Pulumi.yaml. The networks are the private ranges,
-# since a sandbox droplet is reached from this machine only.
+# The sandbox's own choices; every other value is the default of Pulumi.yaml. The network is the one that sandbox droplets
+# live in (reserved for benchmarks, so nobody else is in it).
 SANDBOX_CONFIG = {
     "region": "fra1",
     "domain": "supabase.test",
@@ -18,7 +18,7 @@ SANDBOX_CONFIG = {
     "alert_email": "operator@supabase.test",
     "protect": "false",
 }
-SANDBOX_NETWORKS = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
+SANDBOX_NETWORKS = ["198.18.0.0/15"]
 
 
 def up(stack: Stack, phase: int) -> None:
@@ -31,7 +31,9 @@ def up(stack: Stack, phase: int) -> None:
     outputs = stack.outputs()
     verify_outside(stack, outputs)
     show_status(stack, outputs, "table")
-    print(f"\n[up] {stack.name} is up after {time.monotonic() - started:.0f} s. Next: make status, make psql, make drift")
+    print(
+        f"\n[up] {stack.name} is up after {time.monotonic() - started:.0f} s. Next: make status, make psql, make drift"
+    )
 
 
 def preview(stack: Stack, phase: int) -> None:
@@ -45,7 +47,7 @@ def down(stack: Stack) -> None:
     """Destroy the sandbox and every trace of it. A cloud stack is refused: its data is not removed by habit."""
     if not stack.is_sandbox:
         raise OperatorError(
-            f"make down removes the sandbox only. To remove stack {stack.name} on purpose: docs/operations.md, section Removing"
+            f"make down removes the sandbox only; docs/operations.md says how to remove {stack.name} on purpose"
         )
     from sandbox.teardown import remove  # noqa: PLC0415 - a cloud stack needs nothing of the sandbox
 

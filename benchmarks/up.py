@@ -1,0 +1,53 @@
+"""How long the platform takes from nothing: make bench NAME=up.
+
+cold: a copy of the working tree with empty caches, as on a fresh machine (docker and language packages that the machine
+      caches itself stay; the table says so).
+warm: the same copy again after `make down`: tools and images are there, the cloud is empty.
+rerun: `make up` on the running platform.
+"""
+
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.report import write
+
+ROOT = Path(__file__).resolve().parent.parent
+PHASE = os.environ.get("PHASE", "1")
+LIMITS = {"cold": 900.0, "warm": 240.0}
+
+
+def make(folder: Path, *arguments: str) -> float:
+    """Run make in the copy and return its wall time in seconds."""
+    started = time.monotonic()
+    subprocess.run(["make", *arguments], cwd=folder, check=True, stdin=subprocess.DEVNULL)
+    return round(time.monotonic() - started, 1)
+
+
+def main() -> None:
+    """Measure, print the table, write the JSON."""
+    with tempfile.TemporaryDirectory(prefix="bench-up-") as temporary:
+        copy = Path(temporary) / "platform"
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(copy)], check=True)
+        try:
+            seconds = {"cold": make(copy, "up", f"PHASE={PHASE}"), "rerun": make(copy, "up", f"PHASE={PHASE}")}
+            make(copy, "down")
+            seconds["warm"] = make(copy, "up", f"PHASE={PHASE}")
+        finally:
+            make(copy, "down")
+    rows = [
+        [name, f"{seconds[name]:.0f}", f"{LIMITS[name]:.0f}" if name in LIMITS else ""]
+        for name in ("cold", "warm", "rerun")
+    ]
+    write(
+        "up",
+        [f"make up PHASE={PHASE}", "seconds", "limit"],
+        rows,
+        {"phase": int(PHASE), "seconds": seconds, "limits": LIMITS},
+    )
+
+
+if __name__ == "__main__":
+    main()

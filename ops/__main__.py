@@ -1,0 +1,72 @@
+"""The operator's commands: python -m ops COMMAND --stack NAME. `make help` lists them."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from infra.config import ConfigError
+from ops.connect import logs, psql, ssh
+from ops.drift import drift
+from ops.errors import OperatorError
+from ops.stack import SANDBOX, Stack
+from ops.status import show_status
+from ops.up import down, preview, up
+from ops.verify import verify
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; an expected failure is one line on stderr and exit code 1."""
+    parser = argparse.ArgumentParser(prog="python -m ops", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("up", "preview", "down", "status", "drift", "verify", "ssh", "psql", "logs", "env"):
+        command = commands.add_parser(name)
+        command.add_argument("--stack", default=SANDBOX)
+        if name in {"up", "preview"}:
+            command.add_argument("--phase", type=int, choices=[1, 2, 3, 4], default=4)
+        if name == "status":
+            command.add_argument("--format", choices=["table", "json"], default="table")
+        if name == "logs":
+            command.add_argument("component", nargs="?")
+    options = parser.parse_args(arguments)
+    stack = Stack(options.stack)
+    run: dict[str, Callable[[], None]] = {
+        "up": lambda: up(stack, options.phase),
+        "preview": lambda: preview(stack, options.phase),
+        "down": lambda: down(stack),
+        "status": lambda: show_status(stack, stack.outputs(), options.format),
+        "drift": lambda: drift(stack),
+        "verify": lambda: verify(stack),
+        "ssh": lambda: ssh(stack),
+        "psql": lambda: psql(stack),
+        "logs": lambda: logs(stack, options.component),
+        "env": lambda: show_environment(stack),
+    }
+    try:
+        run[options.command]()
+    except (OperatorError, ConfigError, *sandbox_errors()) as error:
+        print(f"[{options.command}] {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"[{options.command}] interrupted; run it again to go on where it stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def show_environment(stack: Stack) -> None:
+    """Print shell exports for typing Pulumi commands by hand on the sandbox."""
+    from sandbox.environment import exports  # noqa: PLC0415 - a cloud stack needs nothing of the sandbox
+
+    if not stack.is_sandbox:
+        raise OperatorError("make env is for the sandbox; a cloud stack uses your own environment")
+    print(exports())
+
+
+def sandbox_errors() -> tuple[type[Exception], ...]:
+    """The sandbox's own exception, readable like ours."""
+    from sandbox.errors import SandboxError  # noqa: PLC0415 - kept beside its one use
+
+    return (SandboxError,)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

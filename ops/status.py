@@ -1,0 +1,75 @@
+"""`make status`: every component with version, real or stand-in, address and health, asked now."""
+
+import json
+from typing import Any
+
+from infra import components
+from ops.connect import Server
+from ops.stack import Stack
+from ops.table import table
+
+# Runs on the server, as root, with the question on standard input: one connection asks for all components.
+PROBE = """
+import json, socket, subprocess, sys, urllib.error, urllib.request
+def active(unit):
+    done = subprocess.run(["systemctl", "is-active", unit], capture_output=True, text=True)
+    return done.stdout.strip()
+def answers(check):
+    try:
+        if check["http"]:
+            with urllib.request.urlopen("http://127.0.0.1:%d%s" % (check["port"], check["http"]), timeout=5):
+                return True
+        with socket.create_connection(("127.0.0.1", check["port"]), timeout=5):
+            return True
+    except (OSError, urllib.error.URLError):
+        return False
+def state(check):
+    unit = active(check["unit"])
+    return unit if unit != "active" else "healthy" if answers(check) else "no answer"
+print(json.dumps({check["name"]: state(check) for check in json.load(sys.stdin)}))
+"""
+
+
+def component_rows(outputs: dict[str, Any]) -> list[dict[str, str]]:
+    """One row per installed component: component, version, kind, url, health."""
+    installed = [row for row in components.load().of_phase(int(outputs["phase"])) if not row.planned]
+    question = [
+        {"name": row.name, "unit": row.unit, "port": row.port(row.health_port), "http": row.health_http}
+        for row in installed
+    ]
+    with Server(outputs) as server:
+        health = json.loads(server.python(PROBE, json.dumps(question)))
+    versions = {entry["name"]: entry for entry in outputs["audit"]["server"]["components"]}
+    return [
+        {
+            "component": row.title,
+            "version": versions.get(row.name, {}).get("version") or "unknown",
+            "kind": "real",
+            "url": _address(row, outputs),
+            "health": health[row.name],
+        }
+        for row in installed
+    ]
+
+
+def _address(row: components.Component, outputs: dict[str, Any]) -> str:
+    port = row.ports[0]
+    if port.bind == "public":
+        return f"{outputs['domain']}:{port.number}"
+    return f"127.0.0.1:{port.number} on the server"
+
+
+def show_status(stack: Stack, outputs: dict[str, Any], form: str) -> None:
+    """Print the rows as a table or as JSON."""
+    rows = component_rows(outputs)
+    if form == "json":
+        print(
+            json.dumps(
+                {"stack": stack.name, "phase": outputs["phase"], "address": outputs["address"], "components": rows},
+                indent=2,
+            )
+        )
+        return
+    header = ["component", "version", "kind", "url", "health"]
+    print(f"\n{stack.name}: phase {outputs['phase']}, {outputs['domain']} at {outputs['address']}\n")
+    print(table(header, [[row[column] for column in header] for row in rows]))

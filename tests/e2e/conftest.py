@@ -1,0 +1,33 @@
+"""The running sandbox platform that these tests look at; `make up PHASE=1` brings it up."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from ops.connect import Server
+from ops.errors import OperatorError
+from ops.stack import SANDBOX, Stack
+from tests.e2e.platform import Platform
+
+
+@pytest.fixture(scope="session")
+def platform() -> Platform:
+    stack = Stack(SANDBOX)
+    try:
+        return Platform(stack, stack.outputs())
+    except OperatorError as error:
+        pytest.fail(f"the end-to-end tests need the running platform (make up PHASE=1): {error}")
+
+
+@pytest.fixture(scope="module")
+def server(platform: Platform) -> Iterator[Server]:
+    with Server(platform.outputs) as connected:
+        yield connected
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker("e2e")
+    if not items:
+        sys.exit("tests/e2e collected nothing")

@@ -1,0 +1,94 @@
+"""What is changed by hand is seen by `pulumi refresh` and repaired by `pulumi up`, and nothing else is touched."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from ops.connect import Server
+from tests.e2e.platform import Platform
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """One change made by hand: how, the role that must notice it, and what the server says once it is repaired."""
+
+    name: str
+    change: str
+    role: str
+    ask: str
+    repaired: Callable[[str], bool]
+
+
+CHANGES = [
+    ByHand(
+        "a changed PostgreSQL setting",
+        """sudo -u postgres psql -qc "alter system set work_mem = '1234kB'" -c 'select pg_reload_conf()' >/dev/null""",
+        "postgresql",
+        "sudo -u postgres psql -Atc 'show work_mem'",
+        lambda seen: seen != "1234kB",
+    ),
+    ByHand(
+        "an extra UFW rule",
+        "ufw allow 9999/tcp >/dev/null",
+        "firewall",
+        "ufw status",
+        lambda seen: "9999" not in seen and "Status: active" in seen,
+    ),
+    ByHand(
+        "a stopped service",
+        "systemctl stop pgbouncer",
+        "pgbouncer",
+        "systemctl is-active pgbouncer || true",
+        lambda seen: seen == "active",
+    ),
+    ByHand(
+        "an edited unit",
+        "echo '# by hand' >> /etc/systemd/system/srv-data.mount; systemctl daemon-reload",
+        "volume",
+        "grep -c 'by hand' /etc/systemd/system/srv-data.mount || true",
+        lambda seen: seen == "0",
+    ),
+]
+
+
+def drifted_roles(outputs: dict[str, object]) -> set[str]:
+    audit = outputs["audit"]
+    document = json.loads(audit) if isinstance(audit, str) else audit
+    assert isinstance(document, dict)
+    return {entry["role"] for entry in document["drift"]}
+
+
+def test_hand_made_changes_are_seen_and_repaired(platform: Platform, server: Server) -> None:
+    for by_hand in CHANGES:
+        server.run(by_hand.change)
+
+    seen = platform.pulumi("refresh", "--yes", "--skip-preview")
+    assert seen.code == 0, seen.text
+    assert drifted_roles(platform.now()) == {by_hand.role for by_hand in CHANGES}
+    for by_hand in CHANGES:
+        assert not by_hand.repaired(server.run(by_hand.ask)), f"refresh repaired {by_hand.name}; it must only look"
+
+    repaired = platform.up()
+    assert repaired.code == 0, repaired.text
+    assert repaired.summary.get("updated") == 1, repaired.text
+    for by_hand in CHANGES:
+        assert by_hand.repaired(server.run(by_hand.ask)), by_hand.name
+    assert drifted_roles(platform.now()) == set()
+
+    again = platform.up()
+    assert set(again.summary) == {"unchanged"}, again.text
+
+
+@pytest.mark.parametrize("label", ["api"])
+def test_a_deleted_dns_record_is_seen_and_restored(platform: Platform, label: str) -> None:
+    from sandbox.account import delete_record
+
+    name = f"{label}.{platform.outputs['domain']}"
+    delete_record(name)
+    seen = platform.pulumi("refresh", "--yes", "--skip-preview")
+    assert seen.summary.get("deleted") == 1, seen.text
+    repaired = platform.up()
+    assert repaired.summary.get("created") == 1, repaired.text
+    assert set(platform.up().summary) == {"unchanged"}

@@ -1,0 +1,29 @@
+"""Each Molecule scenario is one test: check, converge, idempotence, check, verify."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
+TIMEOUT_SECONDS = 1500
+SHOWN_LINES = 120
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_scenario(scenario: str) -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("molecule")), "test", "--scenario-name", scenario],
+        cwd=ROOT, env=os.environ | {"ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1"}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT_SECONDS, check=False,
+    )  # fmt: skip
+    shown = "\n".join(done.stdout.splitlines()[-SHOWN_LINES:])
+    assert done.returncode == 0, f"molecule test -s {scenario}\n{shown}"
+
+
+def test_there_are_scenarios() -> None:
+    assert SCENARIOS
