@@ -8,8 +8,8 @@ from ops.stack import PROJECT, ROOT, Stack
 from ops.status import show_status
 from ops.verify import verify_outside
 
-# The sandbox's own choices; every other value is the default of Pulumi.yaml. The network is the one that sandbox droplets
-# live in (reserved for benchmarks, so nobody else is in it).
+# The sandbox's own choices; every other value is the default of Pulumi.yaml. Sandbox droplets live in a network that is
+# reserved for benchmarks, so nobody else is in it.
 SANDBOX_CONFIG = {
     "region": "fra1",
     "domain": "supabase.test",

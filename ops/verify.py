@@ -3,6 +3,7 @@
 from typing import Any
 
 from infra import components
+from infra.converge import converge
 from infra.outside import Check, check_ports, check_records
 from ops.errors import OperatorError
 from ops.stack import Stack
@@ -26,3 +27,12 @@ def verify_outside(stack: Stack, outputs: dict[str, Any]) -> None:
         print(table(["check", "expected", "seen"], [[row.check, row.expected, row.seen] for row in failed]))
         raise OperatorError(f"{len(failed)} of {len(checks)} checks from outside failed; the table above names them")
     print(f"[verify] {len(checks)} checks from outside passed")
+
+
+def verify(stack: Stack) -> None:
+    """Let every role ask the live server, then look from outside."""
+    outputs = stack.outputs()
+    result = converge(outputs, check=False, playbook="verify")
+    if not result.ok:
+        raise OperatorError(f"the server is not as declared: {result.failure}")
+    verify_outside(stack, outputs)

@@ -13,7 +13,7 @@ from ops.stack import ROOT
 from tests.e2e.platform import Platform
 
 # Folders of the controller that a run may write to; memory filesystems are looked at too, after the run.
-PLACES = [ROOT, Path.home() / ".pulumi", Path.home() / ".ansible", Path.home() / ".ssh", Path("/tmp"), Path("/dev/shm")]  # noqa: S108
+PLACES = [ROOT, Path.home() / ".pulumi", Path.home() / ".ansible", Path.home() / ".ssh", Path("/tmp"), Path("/dev/shm")]
 # What is large, not ours to write secrets into during a run, and the same before and after it.
 SKIPPED = {".git", "venv", "apt", "go", "volumes", "node_modules", "__pycache__"}
 LARGEST_BYTES = 20_000_000

@@ -1,0 +1,124 @@
+"""A run killed at any moment is finished by the next one, and the result is the same."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.checkout import Checkout, second_checkout
+from tests.e2e.platform import Platform
+
+KILLS = 10
+LATEST_SECONDS = 45.0
+VICTIMS = ["pulumi", "ansible", "droplet"]
+# Printed with every failure; SEED=... repeats the same moments.
+SEED = int(os.environ.get("SEED", str(random.SystemRandom().randrange(10**6))))
+
+
+def descendants(pid: int) -> list[tuple[int, str]]:
+    """Every process below `pid` with its command line, children after parents."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(maxsplit=2) for line in listed.splitlines()]
+    children: dict[int, list[tuple[int, str]]] = {}
+    for row in rows:
+        children.setdefault(int(row[1]), []).append((int(row[0]), row[2] if len(row) > 2 else ""))
+    found, waiting = [], [pid]
+    while waiting:
+        for child in children.get(waiting.pop(), []):
+            found.append(child)
+            waiting.append(child[0])
+    return found
+
+
+def kill(victim: str, run: subprocess.Popen[bytes], checkout: Checkout) -> str:
+    """Kill the victim as the machine would: SIGKILL, no goodbye. Returns what was killed."""
+    processes = descendants(run.pid)
+    if victim == "ansible":
+        pids = [pid for pid, command in processes if "ansible-playbook" in command]
+    elif victim == "droplet":
+        pids = droplet_inits(checkout)
+    else:
+        pids = []
+    if not pids:  # nothing of that kind is running at this moment: the engine itself is
+        victim = "pulumi"
+        pids = [pid for pid, command in processes if command.split(" ", 1)[0].endswith("/pulumi")] or [run.pid]
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    return victim
+
+
+def droplet_inits(checkout: Checkout) -> list[int]:
+    """Process ids, seen from this machine, of the init of every droplet of the checkout's sandbox."""
+    done = subprocess.run(
+        ["docker", "ps", "--filter", f"label=supabase-sandbox.home={home_id(checkout)}", "--format", "{{.Names}}"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    names = [name for name in done.stdout.split() if "-droplet-" in name]
+    inspect = ["docker", "inspect", "--format", "{{.State.Pid}}", *names]
+    return [int(pid) for pid in subprocess.check_output(inspect, text=True).split()] if names else []
+
+
+def home_id(checkout: Checkout) -> str:
+    from sandbox.home import Home
+
+    return Home((checkout.folder / ".sandbox").resolve()).id
+
+
+def finished(run: subprocess.Popen[bytes]) -> None:
+    """Wait for what the kill left over to notice and end."""
+    try:
+        run.wait(timeout=300)
+    except subprocess.TimeoutExpired:
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+        pytest.fail("a run whose part was killed hung for five minutes instead of failing")
+
+
+def comparable(audit: dict[str, Any]) -> dict[str, Any]:
+    """The server's state without what names this very droplet."""
+    server = dict(audit["server"])
+    server["listeners"] = sorted((row["protocol"], row["port"], row["process"]) for row in server["listeners"])
+    return server
+
+
+def test_ten_kills_reach_the_same_state(platform: Platform, tmp_path: Path) -> None:
+    dice = random.Random(SEED)
+    log, killed = tmp_path / "log", []
+    with second_checkout(tmp_path) as checkout:
+        for number in range(KILLS):
+            delay, victim = dice.uniform(1.0, LATEST_SECONDS), VICTIMS[number % len(VICTIMS)]
+            run = checkout.start("up", "PHASE=1", log=log)
+            try:
+                run.wait(timeout=delay)
+                killed.append(f"finished before {delay:.1f} s")
+                continue
+            except subprocess.TimeoutExpired:
+                killed.append(f"{kill(victim, run, checkout)} after {delay:.1f} s")
+            finished(run)
+            time.sleep(1)
+        story = f"seed {SEED}: {', '.join(killed)}"
+        print(story)
+        text = checkout.make("up", "PHASE=1")
+        again = checkout.make("up", "PHASE=1")
+        assert "unchanged" in again, f"{story}\n{text}\n{again}"
+        assert not [line for line in again.splitlines() if line.strip().endswith(("updated", "created", "deleted"))], (
+            again
+        )
+        status = json.loads(checkout.make("status", "FORMAT=json"))
+        assert {row["health"] for row in status["components"]} == {"healthy"}, story
+        audit = json.loads(
+            subprocess.check_output(
+                ["bash", "-c", 'eval "$(make --silent env)" && pulumi stack output audit --json --stack sandbox'],
+                cwd=checkout.folder, env=checkout.environment, text=True,
+            )
+        )  # fmt: skip
+        assert comparable(audit) == comparable(platform.now()["audit"]), story
