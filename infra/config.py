@@ -1,0 +1,262 @@
+"""Stack configuration as one validated object.
+
+All problems are reported together, each with the key, its value and what is allowed, before any resource is touched.
+"""
+
+import ipaddress
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import yaml
+from pulumi.runtime.config import CONFIG
+
+from infra import PROJECT, ROOT
+from infra.phases import PHASES, Phase
+from infra.secrets import SECRETS
+
+# Regions that offer droplets, volumes and Spaces alike; the platform needs all three.
+REGIONS = ("ams3", "atl1", "blr1", "fra1", "lon1", "nyc3", "sfo2", "sfo3", "sgp1", "syd1", "tor1")
+DNS_PROVIDERS = ("digitalocean", "external")
+ENVIRONMENTS = ("production", "staging")
+LARGEST_VOLUME_GB = 16384
+
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+[a-z]{{2,63}}")
+_PLATFORM = re.compile(r"[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?")
+_EMAIL = re.compile(r"[^@\s]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,63}")
+
+
+class ConfigError(pulumi.RunError):
+    """The stack configuration cannot be used; the message lists every problem with its cure."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        count = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
+        super().__init__(f"{count} in the stack configuration:\n" + "\n".join(f"  {p}" for p in problems))
+
+
+# Pulumi.yaml names every key with its type, meaning and default.
+KEYS: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """What the operator decided about this stack."""
+
+    phase: Phase
+    region: str
+    domain: str
+    dns_provider: str
+    dns_zone: str
+    environment: str
+    platform: str
+    ssh_allowed_cidrs: tuple[str, ...]
+    volume_size: int
+    alert_email: str
+    converge: bool
+    protect: bool
+    rotations: Mapping[str, int]
+
+    @property
+    def production(self) -> bool:
+        """Whether the strict rules apply."""
+        return self.environment == "production"
+
+
+class _Reader:
+    """Reads keys one by one and collects what is wrong with them."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values = values
+        self.problems: list[str] = []
+
+    def refuse(self, key: str, value: object, allowed: str) -> None:
+        """Record that a key's value cannot be used."""
+        shown = "is not set" if value in ("", [], None) else f"= {json.dumps(value)}"
+        self.problems.append(f"{PROJECT}:{key} {shown}: {allowed}")
+
+    def raw(self, key: str) -> str | None:
+        value = self.values.get(f"{PROJECT}:{key}")
+        return value if value is None else str(value)
+
+    def text(self, key: str, valid: Callable[[str], bool], allowed: str) -> str:
+        value = (self.raw(key) or KEYS[key]["default"]).strip()
+        if not valid(value):
+            self.refuse(key, value, allowed)
+        return str(value)
+
+    def integer(self, key: str, low: int, high: int, allowed: str) -> int:
+        raw = self.raw(key)
+        try:
+            value = int(KEYS[key]["default"] if raw is None else raw)
+        except ValueError:
+            self.refuse(key, raw, f"not a whole number; {allowed}")
+            return int(KEYS[key]["default"])
+        if not low <= value <= high:
+            self.refuse(key, value, allowed)
+            return int(KEYS[key]["default"])
+        return value
+
+    def boolean(self, key: str) -> bool:
+        raw = self.raw(key)
+        if raw is None:
+            return bool(KEYS[key]["default"])
+        if raw.lower() not in ("true", "false"):
+            self.refuse(key, raw, "allowed: true, false")
+        return raw.lower() == "true"
+
+    def structure(self, key: str, kind: type) -> Any:
+        raw = self.raw(key)
+        if raw is None:
+            return KEYS[key]["default"]
+        try:
+            value = json.loads(raw)
+        except json.JSONDecodeError:
+            value = raw
+        if not isinstance(value, kind):
+            self.refuse(key, value, f"not {'a list' if kind is list else 'a map'}; {_STRUCTURE_HELP[key]}")
+            return KEYS[key]["default"]
+        return value
+
+
+_STRUCTURE_HELP = {
+    "ssh_allowed_cidrs": "run: pulumi config set --path 'ssh_allowed_cidrs[0]' 203.0.113.7/32",
+    "rotations": "run: pulumi config set --path 'rotations.db_workbench' 2",
+}
+
+
+def parse(values: Mapping[str, str]) -> StackConfig:
+    """Validate the namespaced configuration values of a stack."""
+    read = _Reader(values)
+    for full in sorted(values):
+        namespace, _, key = full.partition(":")
+        if namespace == PROJECT and key not in KEYS:
+            _refuse_unknown(read, key)
+
+    phase = PHASES[read.integer("phase", 1, 4, f"allowed: {', '.join(map(str, PHASES))}")]
+    environment = read.text("environment", ENVIRONMENTS.__contains__, f"allowed: {', '.join(ENVIRONMENTS)}")
+    production = environment != "staging"
+    smallest = phase.storage_gb if production else 1
+    domain = read.text("domain", _is_domain, "allowed: a lower-case domain name such as supabase.example.com")
+    config = StackConfig(
+        phase=phase,
+        region=read.text("region", REGIONS.__contains__, f"allowed: {', '.join(REGIONS)}"),
+        domain=domain,
+        dns_provider=read.text("dns_provider", DNS_PROVIDERS.__contains__, f"allowed: {', '.join(DNS_PROVIDERS)}"),
+        dns_zone=read.text(
+            "dns_zone",
+            lambda zone: zone == "" or (_is_domain(zone) and domain.endswith(f".{zone}")),
+            f"allowed: a zone above {domain or 'the domain'}, or empty",
+        ),
+        environment=environment,
+        platform=read.text(
+            "platform",
+            lambda name: bool(_PLATFORM.fullmatch(name)),
+            "allowed: 1 to 32 lower-case letters, digits and dashes, starting with a letter",
+        ),
+        ssh_allowed_cidrs=_cidrs(read, production),
+        volume_size=read.integer(
+            "volume_size",
+            smallest,
+            LARGEST_VOLUME_GB,
+            f"allowed: {smallest} to {LARGEST_VOLUME_GB} GB in {environment} at phase {phase.number}",
+        ),
+        alert_email=read.text(
+            "alert_email",
+            lambda mail: bool(_EMAIL.fullmatch(mail)),
+            "allowed: a mail address; run: pulumi config set alert_email ops@example.com",
+        ),
+        converge=read.boolean("converge"),
+        protect=read.boolean("protect"),
+        rotations=_rotations(read),
+    )
+    if production and not config.protect:
+        read.refuse(
+            "protect", config.protect, "allowed in production: true; docs/operations.md says how to remove a platform"
+        )
+    if config.dns_zone and config.dns_provider == "external":
+        read.refuse("dns_zone", config.dns_zone, "allowed only with dns_provider digitalocean")
+    if read.problems:
+        raise ConfigError(read.problems)
+    return config
+
+
+def _is_domain(name: str) -> bool:
+    return bool(_DOMAIN.fullmatch(name)) and len(name) <= 253
+
+
+def _refuse_unknown(read: _Reader, key: str) -> None:
+    # The value is not shown: an unknown key may hold a secret that was set in the wrong place.
+    if key in {spec.name for spec in SECRETS}:
+        read.problems.append(f"{PROJECT}:{key}: the platform makes this secret itself; run: pulumi config rm {key}")
+    else:
+        read.problems.append(f"{PROJECT}:{key}: unknown key; allowed: {', '.join(KEYS)}; run: pulumi config rm {key}")
+
+
+def _cidrs(read: _Reader, production: bool) -> tuple[str, ...]:
+    key = "ssh_allowed_cidrs"
+    values = read.structure(key, list)
+    if not values:
+        read.refuse(key, [], f"name the networks that may reach SSH; {_STRUCTURE_HELP[key]}")
+    networks = []
+    for value in values:
+        try:
+            network = ipaddress.ip_network(value) if "/" in str(value) else None
+        except ValueError as error:
+            read.refuse(key, value, f"{error}; allowed: networks such as 203.0.113.0/24 or 203.0.113.7/32")
+            continue
+        if network is None:
+            read.refuse(key, value, "the prefix length is missing; allowed: networks such as 203.0.113.7/32")
+        elif production and network.prefixlen == 0:
+            read.refuse(key, value, "SSH must not be open to the whole internet in production; name your networks")
+        else:
+            networks.append(str(network))
+    return tuple(networks)
+
+
+def _rotations(read: _Reader) -> dict[str, int]:
+    allowed = {spec.name for spec in SECRETS}
+    rotations = {}
+    for name, generation in read.structure("rotations", dict).items():
+        if name not in allowed:
+            read.refuse(f"rotations.{name}", generation, f"unknown secret; allowed: {', '.join(sorted(allowed))}")
+        elif not isinstance(generation, int) or isinstance(generation, bool) or generation < 1:
+            read.refuse(f"rotations.{name}", generation, "allowed: a whole number from 1")
+        else:
+            rotations[name] = generation
+    return rotations
+
+
+# What the cloud providers need: (meaning, provider configuration key, environment variables that serve instead).
+_CREDENTIALS = (
+    ("DigitalOcean API token", "token", ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN")),
+    ("Spaces access key", "spacesAccessId", ("SPACES_ACCESS_KEY_ID",)),
+    ("Spaces secret key", "spacesSecretKey", ("SPACES_SECRET_ACCESS_KEY",)),
+)
+
+
+def missing_credentials(values: Mapping[str, str], environment: Mapping[str, str]) -> list[str]:
+    """One line per credential that is absent, with the command that supplies it."""
+    return [
+        f"no {meaning}: run: export {names[0]}=...   or: pulumi config set --secret digitalocean:{key}"
+        for meaning, key, names in _CREDENTIALS
+        if not values.get(f"digitalocean:{key}") and not any(environment.get(name) for name in names)
+    ]
+
+
+def load() -> StackConfig:
+    """The configuration of the running stack, with the credentials its providers need."""
+    values: dict[str, str] = dict(CONFIG.get())
+    problems = missing_credentials(values, os.environ)
+    try:
+        config = parse(values)
+    except ConfigError as error:
+        raise ConfigError(error.problems + problems) from None
+    if problems:
+        raise ConfigError(problems)
+    return config

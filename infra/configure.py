@@ -1,0 +1,186 @@
+"""The bridge from Pulumi to Ansible: a resource that is the configured state of the server.
+
+create and update run site.yml; read, and so `pulumi refresh`, runs it in check mode and records what drifted. `drift`
+is an input that is declared empty: whatever a refresh puts there is a difference, and the next update repairs it.
+"""
+
+import getpass
+import hashlib
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi import dynamic
+
+from infra import ROOT
+from infra.events import UNREACHABLE, RunResult
+from infra.inventory import complete
+from infra.runner import run_playbook
+from infra.secrets import weak_secrets
+from infra.ssh import Connection
+
+SITE = ROOT / "playbooks" / "site.yml"
+# What decides how the server is configured; an edit to any of it reaches the server with the next `pulumi up`.
+CONTENT = ("ansible.cfg", "playbooks", "plugins", "roles", "sql")
+# A refresh looks at a server that was reachable before; it must not hang on one that is gone.
+REFRESH_WAIT_SECONDS = 20.0
+AUDIT_KEY = "platform_audit"
+COMPARED = ("inventory", "connection", "content", "converge", "drift")
+
+
+class ConvergeError(Exception):
+    """The server could not be configured; the message says where it stopped and why."""
+
+
+ConvergeError.__module__ = "builtins"  # Pulumi shows the class name: without its module it reads as a sentence.
+
+
+def content_hash(root: Path = ROOT) -> str:
+    """A fingerprint of everything that configures the server."""
+    digest = hashlib.sha256()
+    for name in CONTENT:
+        top = root / name
+        for path in [top] if top.is_file() else sorted(top.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(f"{path.relative_to(root)}\0".encode())
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def provenance() -> dict[str, str]:
+    """Who converges which commit; a commit with local edits says so."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--abbrev=40", "--match=", "--dirty"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    commit = done.stdout.strip() if done.returncode == 0 else "unknown"
+    return {"commit": commit, "by": f"{getpass.getuser()}@{socket.gethostname()}"}
+
+
+def say(line: str) -> None:
+    """Pulumi shows what a provider prints."""
+    print(line, flush=True)
+
+
+type Play = Callable[..., RunResult]
+
+
+def converge(props: Mapping[str, Any], play: Play = run_playbook) -> dict[str, Any]:
+    """Configure the server and return the resource's outputs, or raise with host, task and message."""
+    if not props["converge"]:
+        return {**props, "drift": [], "server_audit": None, "converged": None}
+    problems = weak_secrets(props["inventory"]["all"]["vars"]["platform_secrets"])
+    if problems:
+        raise ConvergeError("refused, nothing was started: " + "; ".join(problems))
+    who = provenance()
+    result = play(SITE, _inventory(props, who), Connection.from_dict(props["connection"]), say)
+    if result.failure is not None:
+        raise ConvergeError(f"{result.failure}\nA rerun resumes where this one stopped.")
+    say(f"server converged: {result.summary()}")
+    return {
+        **props,
+        "drift": [],
+        "server_audit": result.stats.get(AUDIT_KEY),
+        "converged": {"at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), **who},
+    }
+
+
+def find_drift(props: Mapping[str, Any], play: Play = run_playbook) -> dict[str, Any]:
+    """The resource's outputs with what differs on the server now. An unreachable server is drift, not an error."""
+    if not props["converge"] or not props.get("converged"):
+        return dict(props)
+    result = play(
+        SITE,
+        _inventory(props, props["converged"]),
+        Connection.from_dict(props["connection"]),
+        say,
+        check=True,
+        wait_seconds=REFRESH_WAIT_SECONDS,
+    )
+    say(f"server checked for drift: {result.summary()}")
+    if result.failure is not None:
+        say(str(result.failure))
+    found = [entry for entry in result.drift if entry["message"] == UNREACHABLE] or result.drift
+    return {**props, "drift": found, "server_audit": result.stats.get(AUDIT_KEY, props.get("server_audit"))}
+
+
+def _inventory(props: Mapping[str, Any], who: Mapping[str, str]) -> dict[str, Any]:
+    return complete(props["inventory"], {"platform_commit": who["commit"], "platform_actor": who["by"]})
+
+
+def has_changed(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
+    """Whether the server must be converged again."""
+    return any(olds.get(key) != news.get(key) for key in COMPARED)
+
+
+class ConfigureProvider(dynamic.ResourceProvider):
+    """Kept in the state by name only: its methods hand over to this module's functions, which may change freely."""
+
+    serialize_as_secret_always = False
+
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
+        """An update when content, inventory or the server itself differ; never a replacement."""
+        return dynamic.DiffResult(changes=has_changed(olds, news))
+
+    def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
+        """Converge for the first time."""
+        return dynamic.CreateResult("server", _plainly(converge, props))
+
+    def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
+        """Converge again."""
+        return dynamic.UpdateResult(_plainly(converge, news))
+
+    def read(self, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
+        """Look for drift and record it where the declared value is: none."""
+        outs = _plainly(find_drift, props)
+        return dynamic.ReadResult(id_, outs, {key: outs[key] for key in COMPARED})
+
+
+def _plainly(work: Callable[[Mapping[str, Any]], dict[str, Any]], props: Mapping[str, Any]) -> dict[str, Any]:
+    """Do the work; an expected failure reaches people without the frames of this program."""
+    try:
+        return work(props)
+    except ConvergeError:
+        sys.tracebacklimit = 0
+        raise
+
+
+class Configure(dynamic.Resource, module="platform", name="Configure"):
+    """The configured server."""
+
+    drift: pulumi.Output[list[dict[str, str]]]
+    server_audit: pulumi.Output[dict[str, Any] | None]
+    converged: pulumi.Output[dict[str, str] | None]
+
+    def __init__(
+        self,
+        inventory: pulumi.Output[dict[str, Any]],
+        connection: pulumi.Output[dict[str, str]],
+        *,
+        converge: bool,
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        super().__init__(
+            ConfigureProvider(),
+            "server",
+            {
+                "inventory": pulumi.Output.secret(inventory),
+                "connection": pulumi.Output.secret(connection),
+                "content": content_hash() if converge else "",
+                "converge": converge,
+                "drift": [],
+                "server_audit": None,
+                "converged": None,
+            },
+            pulumi.ResourceOptions.merge(
+                opts, pulumi.ResourceOptions(additional_secret_outputs=["inventory", "connection"])
+            ),
+        )
