@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 
 from infra.config import ConfigError
+from infra.ram import NoMemoryFilesystemError
+from infra.ssh import UnreachableError
 from ops.connect import logs, psql, ssh
 from ops.drift import drift
 from ops.errors import OperatorError
@@ -12,6 +14,7 @@ from ops.stack import SANDBOX, Stack
 from ops.status import show_status
 from ops.up import down, preview, up
 from ops.verify import verify
+from sandbox.errors import SandboxError
 
 
 def main(arguments: list[str]) -> int:
@@ -43,7 +46,7 @@ def main(arguments: list[str]) -> int:
     }
     try:
         run[options.command]()
-    except (OperatorError, ConfigError, *sandbox_errors()) as error:
+    except (OperatorError, ConfigError, SandboxError, NoMemoryFilesystemError, UnreachableError) as error:
         print(f"[{options.command}] {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -59,13 +62,6 @@ def show_environment(stack: Stack) -> None:
     if not stack.is_sandbox:
         raise OperatorError("make env is for the sandbox; a cloud stack uses your own environment")
     print(exports())
-
-
-def sandbox_errors() -> tuple[type[Exception], ...]:
-    """The sandbox's own exception, readable like ours."""
-    from sandbox.errors import SandboxError  # noqa: PLC0415 - kept beside its one use
-
-    return (SandboxError,)
 
 
 if __name__ == "__main__":

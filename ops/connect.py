@@ -12,8 +12,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from infra import components
+from infra.converge import connection_of
 from infra.ram import private_directory
-from infra.ssh import Connection, Session, session
+from infra.ssh import Session, session
 from ops.errors import OperatorError
 from ops.stack import Stack
 
@@ -27,7 +28,7 @@ class Server:
     """
 
     def __init__(self, outputs: Mapping[str, Any]) -> None:
-        self._connection = Connection.from_dict(outputs["connection"])
+        self._connection = connection_of(outputs)
         self._resources = ExitStack()
         self._session: Session | None = None
 
