@@ -1,5 +1,6 @@
 """What a play did, read from Ansible's events: progress for people, a result for the program."""
 
+import re
 import threading
 import time
 from collections import defaultdict
@@ -9,6 +10,8 @@ from typing import Any, Self
 
 HEARTBEAT_SECONDS = 10.0
 MESSAGE_LINES = 40
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_CHANGED_LINE = re.compile(r"^changed: \[", re.MULTILINE)
 CHANGED, FAILED, UNREACHABLE = "changed", "failed", "unreachable"
 
 
@@ -110,6 +113,8 @@ class EventLog:
         self._timings: list[TaskTime] = []
         self._stats: Mapping[str, Any] = {}
         self._noise: list[str] = []
+        self._item_messages: list[str] = []
+        self._item_changed = False
 
     def start_heartbeat(self) -> None:
         """Say every ten seconds which task is still running."""
@@ -136,12 +141,17 @@ class EventLog:
         match kind:
             case "playbook_on_task_start":
                 self._task_started(data)
+            case "runner_item_on_ok":
+                self._item_changed |= _is_changed(event)
             case "runner_on_ok":
                 self._finished(data)
-                if (data.get("res") or {}).get("changed"):
+                if self._item_changed or _is_changed(event):
                     self._task_changed(data)
             case "runner_on_skipped":
                 self._finished(data)
+            case "runner_item_on_failed":
+                # The task's own event only says that some item failed.
+                self._item_messages.append(_message(data.get("res") or {}))
             case "runner_on_failed" if not data.get("ignore_errors"):
                 self._finished(data)
                 self._task_failed(data, FAILED)
@@ -163,6 +173,8 @@ class EventLog:
         if data.get("is_conditional"):
             self._handlers.add(str(data.get("task_uuid")))
         self._told = 0.0
+        self._item_messages.clear()
+        self._item_changed = False
         self._running = (_title(data), time.monotonic())
 
     def _finished(self, data: Mapping[str, Any]) -> None:
@@ -176,7 +188,7 @@ class EventLog:
             self._note(data, CHANGED)
 
     def _task_failed(self, data: Mapping[str, Any], kind: str) -> None:
-        message = _message(data.get("res") or {})
+        message = "\n".join(dict.fromkeys([_message(data.get("res") or {}), *self._item_messages]))
         self._say(f"{_title(data)}: {kind}")
         self._note(data, kind)
         if self._failure is None:
@@ -223,10 +235,16 @@ def _title(data: Mapping[str, Any]) -> str:
     return f"{role} : {task}" if role else task
 
 
+def _is_changed(event: Mapping[str, Any]) -> bool:
+    # A task with no_log loses its result on the way, and with it "changed"; the line Ansible prints still says so.
+    res = event["event_data"].get("res") or {}
+    printed = _COLOUR.sub("", str(event.get("stdout") or ""))
+    return bool(res.get("changed")) or ("censored" in res and _CHANGED_LINE.search(printed) is not None)
+
+
 def _message(res: Mapping[str, Any]) -> str:
     if res.get("censored"):
         return str(res["censored"])
-    texts = [str(item.get("msg")) for item in res.get("results") or [] if item.get("failed") and item.get("msg")]
-    texts += [str(res[key]).strip() for key in ("msg", "stderr", "module_stderr") if res.get(key)]
+    texts = [str(res[key]).strip() for key in ("msg", "stderr", "module_stderr") if res.get(key)]
     lines = "\n".join(dict.fromkeys(filter(None, texts))).splitlines()
     return "\n".join(lines[-MESSAGE_LINES:]) or "no message"

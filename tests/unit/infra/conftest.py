@@ -44,7 +44,7 @@ class Cloud(mocks.Mocks):
     """Answers like the providers do."""
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        outputs = dict(args.inputs)
+        outputs = _plain(args.inputs)
         match args.typ:
             case "digitalocean:index/droplet:Droplet":
                 return "7", outputs | {"ipv4AddressPrivate": "10.110.0.2", "dropletUrn": "do:droplet:7"}
@@ -73,9 +73,17 @@ class Monitor(mocks.MockMonitor):
         if request.custom:
             secret = {key for key, value in request.object.fields.items() if _is_secret(value)}
             self.declared[request.name] = Declared(
-                request.type, request.name, rpc.deserialize_properties(request.object), frozenset(secret), request
+                request.type,
+                request.name,
+                _plain(rpc.deserialize_properties(request.object)),
+                frozenset(secret),
+                request,
             )
         return super().RegisterResource(request)
+
+
+def _plain(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {key: rpc.unwrap_rpc_secret(value) for key, value in inputs.items()}
 
 
 def _is_secret(value: Any) -> bool:
