@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from sandbox import home, image, machine
+from sandbox import home, machine
 from sandbox.cloud.account import Account
 from sandbox.cloud.droplet import Droplet
 from sandbox.cloud.volume import Volume, VolumeAttachment
@@ -66,7 +66,6 @@ def _volume(text: str) -> tuple[str, int]:
 
 
 def _create(account: Account, name: str, volumes: list[tuple[str, int]], user_data: str) -> dict[str, str]:
-    image.build("droplet")
     if _find(account, name) is None:
         droplet_inputs = {"name": name, "image": "debian-13-x64", "size": _SIZE, "region": _REGION, "userData": user_data}
         _refuse_bad(Droplet(), droplet_inputs)

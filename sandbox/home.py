@@ -32,6 +32,11 @@ class Home:
         return self.path / "state.json"
 
     @property
+    def credentials(self) -> Path:
+        """The account's keys, random and made once."""
+        return self.path / "credentials.json"
+
+    @property
     def locks(self) -> Path:
         """Folder of lock files."""
         return self.path / "locks"

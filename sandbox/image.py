@@ -1,5 +1,6 @@
 """Builds the Debian images of the sandbox: a package list, a tree of files laid over it, and a script run inside."""
 
+import fcntl
 import hashlib
 import io
 import os
@@ -24,11 +25,14 @@ def build(name: str) -> str:
     """Build the image `name` unless its recipe is unchanged; returns its full tag."""
     recipe = _IMAGES / name
     tag = f"supabase-sandbox/{name}:{_recipe_hash(recipe)}"
-    latest = f"supabase-sandbox/{name}:latest"
     if not exists("image", tag):
-        with step(f"building image {name}"):
-            _bootstrap(recipe, tag)
-    docker("tag", tag, latest)
+        CACHE.mkdir(exist_ok=True)
+        with (CACHE / f"image-{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not exists("image", tag):
+                with step(f"building image {name}"):
+                    _bootstrap(recipe, tag)
+    docker("tag", tag, f"supabase-sandbox/{name}:latest")
     return tag
 
 
@@ -67,7 +71,6 @@ def _rootfs(recipe: Path) -> bytes:
 
 
 def _bootstrap(recipe: Path, tag: str) -> None:
-    CACHE.mkdir(exist_ok=True)
     packages = ",".join((recipe / "packages.txt").read_text().split())
     with tempfile.TemporaryDirectory(dir=CACHE, prefix="image-") as scratch:
         overlay, image = Path(scratch, "overlay.tar"), Path(scratch, "image.tar")

@@ -5,14 +5,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sandbox import loop, nft
+from sandbox import image, loop, nft
 from sandbox.docker import DockerError, docker, exists, is_running, remove_container
 from sandbox.errors import SandboxError
 from sandbox.home import Home
 from sandbox.network import APT_PORT, ensure_network, public_network, service_address
+from sandbox.services import apt_cache
 from sandbox.state import Record, State
 
-IMAGE = "supabase-sandbox/droplet:latest"
 # What a Debian system with systemd, UFW and Podman needs; --privileged asks for more than some test machines may give.
 _CAPABILITIES = """CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE SETFCAP SYS_ADMIN NET_ADMIN
     NET_RAW SYS_PTRACE SYS_CHROOT MKNOD DAC_READ_SEARCH LINUX_IMMUTABLE IPC_LOCK SYS_NICE SYS_BOOT SYSLOG AUDIT_WRITE""".split()
@@ -39,6 +39,7 @@ def create(home: Home, state: State, droplet: Record, user_data: str) -> None:
         account = state.read()
         _write_hardware(home, droplet, account)
         _write_seed(_folder(home, droplet) / "seed", droplet, account, user_data)
+    apt_cache.ensure(home)
     _make_container(home, droplet)
 
 
@@ -77,6 +78,14 @@ def refresh_all(home: Home, state: State) -> None:
             if changed and is_running(name):
                 docker("exec", name, "/usr/local/lib/sandbox/apply")
                 docker("exec", name, "/usr/local/lib/sandbox/trigger-volumes", "change")
+
+
+def resume(home: Home, state: State) -> None:
+    """Start every droplet that was not powered off by its owner but does not run, for example after this machine restarted."""
+    for droplet in state.read().get("droplets", {}).values():
+        name = container_name(home, droplet)
+        if droplet["powered"] and exists("container", name) and not is_running(name):
+            start(home, state, droplet)
 
 
 def is_on(home: Home, droplet: Record) -> bool:
@@ -151,7 +160,7 @@ def _make_container(home: Home, droplet: Record) -> None:
         # Podman's overlay file system cannot lie on docker's.
         "--volume", f"{name}:/var/lib/containers",
         "--volume", f"{_folder(home, droplet)}:/var/lib/sandbox:ro",
-        IMAGE, "/usr/local/lib/sandbox/init",
+        image.build("droplet"), "/usr/local/lib/sandbox/init",
     )
     if droplet["vpc_uuid"]:
         link = vpc_network(home, droplet["vpc_uuid"])

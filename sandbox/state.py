@@ -3,9 +3,9 @@
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sandbox.errors import SandboxError
@@ -47,27 +47,29 @@ class State:
     @contextmanager
     def locked(self, name: str = "state") -> Iterator[None]:
         """Hold the lock `name` of this sandbox; a process that dies gives it back."""
-        self._home.locks.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._home.locks / name
-        while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if path.exists() and path.stat().st_ino == os.fstat(descriptor).st_ino:
-                break
-            os.close(descriptor)  # it was tidied away while we waited
+        descriptor = self._lock(self._home.locks / name)
         try:
             yield
         finally:
             os.close(descriptor)
 
+    def _lock(self, path: Path) -> int:
+        while True:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:  # the folder was tidied away in between
+                continue
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if path.exists() and path.stat().st_ino == os.fstat(descriptor).st_ino:
+                return descriptor
+            os.close(descriptor)  # the file was tidied away while we waited
+
     def _write(self, state: dict[str, Any]) -> None:
-        descriptor, temporary = tempfile.mkstemp(dir=self._home.path, prefix=".state-")  # mode 0600
-        try:
-            with os.fdopen(descriptor, "w") as out:
-                json.dump(state, out, indent=1, sort_keys=True)
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(temporary, self._home.state_file)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        fresh = self._home.state_file.with_suffix(".new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w") as out:
+            json.dump(state, out, indent=1, sort_keys=True)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(fresh, self._home.state_file)

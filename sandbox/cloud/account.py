@@ -25,6 +25,7 @@ class Account:
         """Open the account of a sandbox."""
         self.home = home
         self.state = State(home)
+        self.spaces_credentials = ("", "")
 
     def find(self, collection: str, ident: str) -> Record | None:
         """A resource by its id, or None."""

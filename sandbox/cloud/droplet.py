@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from sandbox import loop, machine
 from sandbox.cloud import catalog
@@ -23,8 +24,8 @@ class Droplet(Kind):
         Property("image", str, required=True, replaces=True),
         Property("size", str, required=True),
         Property("name", str, autoname=True),
-        Property("region", str, replaces=True),
-        Property("vpcUuid", str, replaces=True),
+        Property("region", str, replaces=True, computed=True),
+        Property("vpcUuid", str, replaces=True, computed=True),
         Property("sshKeys", list, replaces=True, write_only=True),
         Property("userData", str, replaces=True, write_only=True),
         Property("tags", list),
@@ -33,11 +34,11 @@ class Droplet(Kind):
         Property("backups", bool),
         Property("backupPolicy", dict),
         Property("ipv6", bool),
-        Property("privateNetworking", bool, replaces=True),
+        Property("privateNetworking", bool, replaces=True, computed=True),
         Property("publicNetworking", bool, replaces=True, write_only=True),
-        Property("resizeDisk", bool, write_only=True),
+        Property("resizeDisk", bool, default=True, write_only=True),
         Property("gracefulShutdown", bool, write_only=True),
-        Property("volumeIds", list),
+        Property("volumeIds", list, computed=True),
     )
     computed = ("createdAt", "disk", "dropletUrn", "ipv4Address", "ipv4AddressPrivate", "locked", "memory", "priceHourly",
                 "priceMonthly", "status", "vcpus", "volumeIds", "region", "vpcUuid", "privateNetworking")
@@ -67,14 +68,13 @@ class Droplet(Kind):
         """Boot a new machine."""
         if inputs["image"] != catalog.BOOTABLE_IMAGE:
             raise ApiError(422, f"the sandbox can only boot {catalog.BOOTABLE_IMAGE}, not {inputs['image']}")
-        _, subnet = public_network(account.home)
         with account.state.change() as state:
+            # Under the lock: an account that is just being emptied takes its networks along.
+            _, subnet = public_network(account.home)
             vpc_uuid = inputs.get("vpcUuid")
             if vpc_uuid and vpc_uuid not in state.get("vpcs", {}):
                 raise ApiError(422, f"VPC {vpc_uuid} does not exist in this region.")
-            for key in inputs.get("sshKeys") or []:
-                if str(key) not in state.get("ssh_keys", {}):
-                    raise ApiError(422, f"{key} are invalid key identifiers for Droplet creation.")
+            keys = [_key_id(state, str(key)) for key in inputs.get("sshKeys") or []]
             droplets = state.setdefault("droplets", {})
             private_ip = None
             if vpc_uuid:
@@ -83,7 +83,7 @@ class Droplet(Kind):
             number = new_number(state)
             droplets[str(number)] = droplet = record(
                 number, urn, name=inputs["name"], image=inputs["image"], size=inputs["size"], region=inputs.get("region") or "nyc3",
-                vpc_uuid=vpc_uuid, ssh_keys=[str(key) for key in inputs.get("sshKeys") or []], tags=inputs.get("tags") or [],
+                vpc_uuid=vpc_uuid, ssh_keys=keys, tags=inputs.get("tags") or [],
                 monitoring=bool(inputs.get("monitoring")), backups=bool(inputs.get("backups")),
                 public_ip=free_public_address(subnet, state), private_ip=private_ip, powered=True,
             )
@@ -140,6 +140,14 @@ class Droplet(Kind):
             for firewall in state.get("firewalls", {}).values():
                 firewall["droplet_ids"] = [other for other in firewall["droplet_ids"] if other != droplet["id"]]
             del state["droplets"][ident]
+
+
+def _key_id(state: dict[str, Any], key: str) -> str:
+    """The id of a key that is named by id or by fingerprint."""
+    for ident, record in state.get("ssh_keys", {}).items():
+        if key in (ident, record["fingerprint"]):
+            return str(ident)
+    raise ApiError(422, f"{key} are invalid key identifiers for Droplet creation.")
 
 
 def _figures(size: catalog.Size) -> Values:

@@ -33,6 +33,10 @@ class Property:
     """A change makes a new resource."""
     autoname: bool = False
     """Made from the resource's name in the program when absent."""
+    computed: bool = False
+    """The API fills it in when absent, so its absence is no change."""
+    default: Any = None
+    """What the API takes when absent."""
     write_only: bool = False
     """The API never tells it; reads keep what the program said."""
 
@@ -57,6 +61,10 @@ class Kind(ABC):
         """Outputs that can be told from the inputs before anything exists."""
         return {}
 
+    def is_there(self, account: Account, ident: str) -> bool:
+        """Whether a recorded resource still exists outside the account's state."""
+        return True
+
     @abstractmethod
     def create(self, account: Account, inputs: Values, urn: str) -> str:
         """Make the resource; returns its id."""
@@ -72,10 +80,6 @@ class Kind(ABC):
     @abstractmethod
     def delete(self, account: Account, ident: str) -> None:
         """Remove the resource; a missing one is fine."""
-
-    def import_id(self, ident: str) -> str:
-        """The record's id for the id that an operator gives to `pulumi import`."""
-        return ident
 
 
 def record(ident: object, urn: str, **fields: Any) -> Record:

@@ -28,7 +28,7 @@ class Volume(Kind):
         Property("description", str, replaces=True),
         Property("initialFilesystemType", str, replaces=True, write_only=True),
         Property("initialFilesystemLabel", str, replaces=True, write_only=True),
-        Property("filesystemType", str, replaces=True, write_only=True),
+        Property("filesystemType", str, replaces=True, computed=True),
         Property("snapshotId", str, replaces=True, write_only=True),
         Property("tags", list),
     )

@@ -1,0 +1,1 @@
+"""The provider plugin: translates between Pulumi's engine and the account."""

@@ -1,0 +1,42 @@
+"""Runs the provider plugin: prints its port, serves until the engine that started it ends."""
+
+import os
+import signal
+import threading
+from concurrent import futures
+
+import grpc
+from pulumi.runtime.proto import provider_pb2_grpc
+
+from sandbox import home
+from sandbox.cloud.account import Account
+from sandbox.provider.server import Provider
+
+_MESSAGE_LIMIT = 400 * 1024 * 1024
+_WORKERS = 32
+# An operation that runs when the engine dies is let finish, so that nothing is left half-made.
+_GRACE_SECONDS = 60
+
+
+def main() -> None:
+    """Serve."""
+    engine = os.getppid()
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too; the engine says what it means
+    server = grpc.server(
+        futures.ThreadPoolExecutor(max_workers=_WORKERS),
+        options=[("grpc.max_receive_message_length", _MESSAGE_LIMIT), ("grpc.max_send_message_length", _MESSAGE_LIMIT)],
+    )
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(Account(home.current())), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    print(port, flush=True)
+    while not stop.wait(1):
+        if os.getppid() != engine:
+            break
+    server.stop(_GRACE_SECONDS).wait()
+
+
+if __name__ == "__main__":
+    main()
