@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """Apply the platform's SQL migrations in order, each in its own transaction, and keep the ledger.
 
 The ledger is `supabase_migrations.schema_migrations` as the Supabase CLI writes it, plus
