@@ -14,6 +14,8 @@ from ops.stack import SANDBOX, Stack
 from ops.status import show_status
 from ops.up import down, preview, up
 from ops.verify import verify
+from sandbox import home
+from sandbox.environment import exports
 from sandbox.errors import SandboxError
 
 
@@ -57,11 +59,9 @@ def main(arguments: list[str]) -> int:
 
 def show_environment(stack: Stack) -> None:
     """Print shell exports for typing Pulumi commands by hand on the sandbox."""
-    from sandbox.environment import exports  # noqa: PLC0415 - a cloud stack needs nothing of the sandbox
-
     if not stack.is_sandbox:
         raise OperatorError("make env is for the sandbox; a cloud stack uses your own environment")
-    print(exports())
+    print(exports(home.current()))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,9 @@ from typing import Any
 from urllib.parse import urlparse
 
 from ops.errors import OperatorError
+from sandbox import environment as sandbox_environment
+from sandbox import home
+from sandbox.network import service_address
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = "supabase-platform"
@@ -34,9 +37,12 @@ class Stack:
         """Environment of every command that concerns this stack."""
         if not self.is_sandbox:
             return dict(os.environ)
-        from sandbox.environment import environment  # noqa: PLC0415 - a cloud stack needs nothing of the sandbox
+        return {**os.environ, **sandbox_environment.variables(home.current())}
 
-        return {**os.environ, **environment()}
+    @property
+    def nameserver(self) -> str | None:
+        """Who is asked for the platform's names: the sandbox's own DNS server, or (None) whoever this machine asks."""
+        return service_address(home.current(), "dns") if self.is_sandbox else None
 
     def pulumi(self, *arguments: str) -> None:
         """Run a Pulumi command in the foreground; its failure ends the operator's command too."""

@@ -7,6 +7,10 @@ from ops.errors import OperatorError
 from ops.stack import PROJECT, ROOT, Stack
 from ops.status import show_status
 from ops.verify import verify_outside
+from sandbox import home
+from sandbox.__main__ import prepare
+from sandbox.cloud.account import Account
+from sandbox.tidy import remove_everything
 
 # The sandbox's own choices; every other value is the default of Pulumi.yaml. Sandbox droplets live in a network that is
 # reserved for benchmarks, so nobody else is in it.
@@ -49,21 +53,17 @@ def down(stack: Stack) -> None:
         raise OperatorError(
             f"make down removes the sandbox only; docs/operations.md says how to remove {stack.name} on purpose"
         )
-    from sandbox.teardown import remove  # noqa: PLC0415 - a cloud stack needs nothing of the sandbox
-
     if stack.exists():
         stack.release_lock_of_a_dead_run()
         stack.pulumi("destroy", "--yes", "--skip-preview", "--refresh=false")
         stack.pulumi("stack", "rm", "--yes")
-    remove()
+    remove_everything(Account(home.current()))
     print("[down] nothing of the sandbox is left")
 
 
 def prepare_sandbox(stack: Stack, phase: int) -> None:
     """Make the tools, images and the stack that the sandbox needs, and set its phase."""
-    from sandbox.prepare import prepare  # noqa: PLC0415 - a cloud stack needs nothing of the sandbox
-
-    prepare()
+    prepare([])
     if not stack.exists():
         stale = Path(ROOT / f"Pulumi.{stack.name}.yaml")
         stale.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ def outside_checks(stack: Stack, outputs: dict[str, Any]) -> list[Check]:
     public = {port.number for row in rows if not row.planned for port in row.ports if port.bind == "public"}
     private = {port.number for row in rows for port in row.ports if port.bind != "public"}
     checks = check_ports(outputs["address"], open_ports=public, shut_ports=private - public)
-    return checks + check_records(outputs["dns_records"], nameserver=stack.environment.get("PLATFORM_NAMESERVER"))
+    return checks + check_records(outputs["dns_records"], nameserver=stack.nameserver)
 
 
 def verify_outside(stack: Stack, outputs: dict[str, Any]) -> None:

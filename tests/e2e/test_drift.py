@@ -1,12 +1,15 @@
 """What is changed by hand is seen by `pulumi refresh` and repaired by `pulumi up`, and nothing else is touched."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
 from ops.connect import Server
+from ops.stack import ROOT
 from tests.e2e.platform import Platform
 
 
@@ -83,10 +86,10 @@ def test_hand_made_changes_are_seen_and_repaired(platform: Platform, server: Ser
 
 @pytest.mark.parametrize("label", ["api"])
 def test_a_deleted_dns_record_is_seen_and_restored(platform: Platform, label: str) -> None:
-    from sandbox.account import delete_record
-
-    name = f"{label}.{platform.outputs['domain']}"
-    delete_record(name)
+    sandbox = [sys.executable, "-m", "sandbox"]
+    listed = json.loads(subprocess.check_output([*sandbox, "list"], cwd=ROOT, env=platform.stack.environment))
+    (ident,) = [ident for ident, record in listed["dns_records"].items() if record["name"] == label]
+    subprocess.run([*sandbox, "delete", "dns_records", ident], cwd=ROOT, env=platform.stack.environment, check=True)
     seen = platform.pulumi("refresh", "--yes", "--skip-preview")
     assert seen.summary.get("deleted") == 1, seen.text
     repaired = platform.up()
