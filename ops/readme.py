@@ -1,7 +1,5 @@
 """The generated tables of README.md: `python -m ops.readme` writes them, a test holds the file to them."""
 
-import re
-
 from infra import components
 from infra.phases import PHASES
 from ops.stack import ROOT
@@ -39,12 +37,9 @@ def components_table() -> str:
 def rendered(text: str) -> str:
     """README text with its generated parts renewed."""
     for name, content in {"phases": phases_table(), "components": components_table()}.items():
-        text = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
-            lambda m, c=content: f"{m[1]}{c}\n{m[2]}",
-            text,
-            flags=re.DOTALL,
-        )
+        head, rest = text.split(f"<!-- {name} -->\n")
+        _, tail = rest.split(f"<!-- /{name} -->")
+        text = f"{head}<!-- {name} -->\n{content}\n<!-- /{name} -->{tail}"
     return text
 
 
