@@ -7,6 +7,7 @@ from typing import Any
 from sandbox.docker import DockerError, docker, exists
 from sandbox.errors import SandboxError
 from sandbox.home import Home
+from sandbox.state import State
 
 # Set aside for tests by RFC 2544: no real host has such an address, and no private network uses it.
 _POOL = ipaddress.ip_network("198.18.0.0/15")
@@ -19,22 +20,25 @@ _FIRST_DROPLET_ADDRESS = 10
 
 def ensure_network(home: Home, name: str, *, internal: bool = False) -> ipaddress.IPv4Network:
     """Create a docker network on a free subnet unless it exists; returns its subnet."""
-    if not exists("network", name):
-        start = int(home.id, 16) % len(_SUBNETS)
-        for offset in range(len(_SUBNETS)):
-            subnet = _SUBNETS[(start + offset) % len(_SUBNETS)]
-            options = ["--internal"] if internal else []
-            try:
-                docker("network", "create", "--label", home.label, "--subnet", str(subnet), *options, name)
-                break
-            except DockerError as error:
-                if "already exists" in str(error):  # another process was faster
-                    break
-                if "overlap" not in str(error).lower():
-                    raise
-        else:
-            raise SandboxError(f"no free subnet left in {_POOL}; remove unused networks with: docker network prune")
+    # Docker gives the same name twice to two callers at once.
+    with State(home).locked("networks"):
+        if not exists("network", name):
+            _create_network(home, name, ["--internal"] if internal else [])
     return ipaddress.IPv4Network(docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", name))
+
+
+def _create_network(home: Home, name: str, options: list[str]) -> None:
+    start = int(home.id, 16) % len(_SUBNETS)
+    for offset in range(len(_SUBNETS)):
+        subnet = _SUBNETS[(start + offset) % len(_SUBNETS)]
+        try:
+            docker("network", "create", "--label", home.label, "--subnet", str(subnet), *options, name)
+        except DockerError as error:
+            if "overlap" not in str(error).lower():
+                raise
+        else:
+            return
+    raise SandboxError(f"no free subnet left in {_POOL}; remove unused networks with: docker network prune")
 
 
 def public_network(home: Home) -> tuple[str, ipaddress.IPv4Network]:
