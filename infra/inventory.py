@@ -12,6 +12,7 @@ def build_inventory(
     *,
     private_ip: str,
     volume_name: str,
+    volume_id: str,
     secrets: Mapping[str, str],
     secret_facts: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def build_inventory(
                 "platform_vcpus": config.phase.vcpus,
                 "platform_memory_mb": config.phase.memory_mb,
                 "platform_volume_name": volume_name,
+                "platform_volume_id": volume_id,
                 "platform_volume_size_gb": config.volume_size,
                 "platform_ssh_allowed_cidrs": list(config.ssh_allowed_cidrs),
                 "platform_private_ip": private_ip,

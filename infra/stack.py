@@ -53,6 +53,7 @@ def build(config: StackConfig) -> dict[str, Any]:
     inventory: pulumi.Output[dict[str, Any]] = pulumi.Output.all(
         private_ip=droplet.ipv4_address_private,
         volume_name=data.volume.name,
+        volume_id=data.volume.id,
         secrets=secrets.values,
         secret_facts=secrets.facts,
     ).apply(lambda known: build_inventory(config, **known))
