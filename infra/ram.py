@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 VARIABLE = "PLATFORM_RAM_DIR"
-PREFIX = "supabase-platform-"
+PREFIX = "platform-"
+# Sockets live below it, and the path of a socket has at most 108 characters.
+LONGEST_PATH = 40
 LOCK = "lock"
 MEMORY_FILESYSTEMS = frozenset({"tmpfs", "ramfs"})
 
@@ -33,6 +35,8 @@ def base_directory() -> Path:
         path = Path(candidate)
         if not (path.is_dir() and os.access(path, os.W_OK)):
             tried.append(f"{path} is no writable directory")
+        elif len(str(path)) > LONGEST_PATH:
+            tried.append(f"{path} is longer than {LONGEST_PATH} characters")
         elif not _in_memory(path):
             tried.append(f"{path} is on a disk")
         else:

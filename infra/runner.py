@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from infra.ssh import Connection, UnreachableError, session, wait_until_ready
 
 WAIT_VARIABLE = "PLATFORM_WAIT_SECONDS"
 WAIT_SECONDS = 300.0
+PATIENCE_SECONDS = 5.0
+PID_FILE = "pid"
 
 
 def run_playbook(
@@ -62,6 +65,7 @@ def run_playbook(
             start_new_session=True,
         )
         assert child.stdin is not None and child.stdout is not None  # noqa: S101, PT018 - pipes were asked for
+        threading.Thread(target=_end_with, args=(os.getppid(), child), daemon=True).start()
         try:
             child.stdin.write(json.dumps(order) + "\n")
             child.stdin.flush()
@@ -78,6 +82,15 @@ def run_playbook(
     return result
 
 
+def _end_with(parent: int, child: subprocess.Popen[str]) -> None:
+    """A killed Pulumi leaves its providers behind; a play must not go on without it."""
+    while child.poll() is None:
+        if os.getppid() != parent:
+            child.terminate()
+            return
+        time.sleep(1.0)
+
+
 def _listen(lines: Any, say: Callable[[str], None]) -> RunResult | None:
     result = None
     for line in lines:
@@ -92,8 +105,10 @@ def _listen(lines: Any, say: Callable[[str], None]) -> RunResult | None:
 class _Stop:
     """Set by a signal, or by the end of standard input."""
 
-    def __init__(self) -> None:
+    def __init__(self, pid_file: Path) -> None:
         self._event = threading.Event()
+        self._pid_file = pid_file
+        self._asked: float | None = None
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: self._event.set())
 
@@ -107,6 +122,16 @@ class _Stop:
     def __call__(self) -> bool:
         return self._event.is_set()
 
+    def cancel(self) -> bool:
+        """Ask Ansible to stop, since it then ends its workers too; true when it was killed for not listening."""
+        if not self() or not self._pid_file.exists():
+            return False
+        if self._asked is None:
+            self._asked = time.monotonic()
+            with suppress(ProcessLookupError):
+                os.kill(int(self._pid_file.read_text(encoding="utf-8")), signal.SIGTERM)
+        return time.monotonic() - self._asked > PATIENCE_SECONDS
+
 
 def _tell(message: Mapping[str, Any]) -> None:
     try:
@@ -117,7 +142,7 @@ def _tell(message: Mapping[str, Any]) -> None:
 
 
 def _serve(directory: Path) -> None:
-    stop = _Stop()
+    stop = _Stop(directory / PID_FILE)
     order = json.loads(sys.stdin.readline())
     stop.watch_parent()
     try:
@@ -154,7 +179,8 @@ def _ansible(directory: Path, order: Mapping[str, Any], environment: Mapping[str
     _private_file(directory / "inventory.json", order["inventory"])
     # ansible-runner looks for "stop" only this often.
     _private_file(directory / "env" / "settings", {"pexpect_timeout": 1})
-    tmp = directory / "tmp"
+    # Short names: Ansible and Mitogen open sockets in there, and a socket's path has a limit.
+    tmp = directory / "t"
     tmp.mkdir(mode=0o700)
     log = EventLog(_say, check=order["check"])
     log.start_heartbeat()
@@ -163,13 +189,13 @@ def _ansible(directory: Path, order: Mapping[str, Any], environment: Mapping[str
         project_dir=str(ROOT),
         inventory=str(directory / "inventory.json"),
         binary=sys.executable,
-        cmdline=shlex.join(_words(order)),
+        cmdline=shlex.join(_words(directory / PID_FILE, order)),
         envvars={
             **environment,
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_HOME": str(tmp / "ansible"),
-            "ANSIBLE_LOCAL_TEMP": str(tmp / "local"),
-            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(tmp / "cp"),
+            "ANSIBLE_HOME": str(tmp / "h"),
+            "ANSIBLE_LOCAL_TEMP": str(tmp),
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(tmp),
             "ANSIBLE_HOST_KEY_CHECKING": "True",
             "TMPDIR": str(tmp),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -177,17 +203,17 @@ def _ansible(directory: Path, order: Mapping[str, Any], environment: Mapping[str
         quiet=True,
         suppress_env_files=True,
         event_handler=log,
-        cancel_callback=stop,
+        cancel_callback=stop.cancel,
     )
     log.stop_heartbeat()
     reason = "the run was stopped" if stop() else f"ansible-playbook ended with status {run.rc}"
     return log.result(succeeded=run.status == "successful", reason=reason)
 
 
-def _words(order: Mapping[str, Any]) -> list[str]:
+def _words(pid_file: Path, order: Mapping[str, Any]) -> list[str]:
     # ansible-playbook of the same environment as this interpreter, whatever PATH says.
     playbook = str(Path(sys.executable).with_name("ansible-playbook"))
-    words = ["-m", "infra.tied", playbook, order["playbook"], "--diff"]
+    words = ["-m", "infra.tied", str(pid_file), playbook, order["playbook"], "--diff"]
     words += ["--check"] if order["check"] else []
     return words + (["--tags", order["tags"]] if order["tags"] else [])
 

@@ -1,16 +1,19 @@
-"""Runs a command that dies with its parent: python -m infra.tied COMMAND ARGUMENT...
+"""Runs a command that dies with its parent: python -m infra.tied PID_FILE COMMAND ARGUMENT...
 
-ansible-runner makes Ansible ignore the hang-up that would otherwise end it when the runner is killed.
+ansible-runner makes Ansible ignore the hang-up that would otherwise end it when the runner is killed, and does not
+tell anybody Ansible's process id.
 """
 
 import ctypes
 import os
 import signal
 import sys
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 
 if __name__ == "__main__":
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606 - no shell is wanted
+    Path(sys.argv[1]).write_text(str(os.getpid()), encoding="utf-8")
+    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 - no shell is wanted

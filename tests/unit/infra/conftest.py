@@ -79,7 +79,7 @@ class Monitor(mocks.MockMonitor):
                 frozenset(secret),
                 request,
             )
-        return super().RegisterResource(request)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
 def _plain(inputs: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,131 @@
+import pytest
+import yaml
+
+from infra import PROJECT, ROOT
+from infra.config import KEYS, ConfigError, missing_credentials, parse
+from infra.phases import PHASES
+from tests.unit.infra.conftest import BASE, config
+
+
+def problems(**keys: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        config(**keys)
+    return caught.value.problems
+
+
+def test_a_minimal_configuration_gets_the_schema_s_defaults() -> None:
+    plain = config()
+    assert plain.phase == PHASES[1]
+    assert plain.production
+    assert plain.platform == "supabase"
+    assert plain.volume_size == 500
+    assert plain.ssh_allowed_cidrs == ("203.0.113.7/32",)
+    assert plain.converge
+    assert plain.protect
+    assert plain.rotations == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "shown", "allowed"),
+    [
+        ("phase", "5", "= 5", "allowed: 1, 2, 3, 4"),
+        ("phase", "two", '= "two"', "not a whole number"),
+        ("region", "mars1", '= "mars1"', "allowed: ams3"),
+        ("domain", "Not a domain", '= "Not a domain"', "supabase.example.com"),
+        ("domain", "", "is not set", "supabase.example.com"),
+        ("dns_provider", "route53", '= "route53"', "allowed: digitalocean, external"),
+        ("environment", "test", '= "test"', "allowed: production, staging"),
+        ("platform", "My Platform", '= "My Platform"', "lower-case"),
+        ("ssh_allowed_cidrs", "[]", "is not set", "pulumi config set --path 'ssh_allowed_cidrs[0]'"),
+        ("ssh_allowed_cidrs", "203.0.113.7/32", '= "203.0.113.7/32"', "not a list"),
+        ("ssh_allowed_cidrs", '["203.0.113.7"]', '= "203.0.113.7"', "prefix length is missing"),
+        ("ssh_allowed_cidrs", '["203.0.113.7/24"]', '= "203.0.113.7/24"', "has host bits set"),
+        ("ssh_allowed_cidrs", '["0.0.0.0/0"]', '= "0.0.0.0/0"', "whole internet"),
+        ("ssh_allowed_cidrs", '["::/0"]', '= "::/0"', "whole internet"),
+        ("volume_size", "99", "= 99", "allowed: 100 to 16384 GB"),
+        ("volume_size", "16385", "= 16385", "allowed: 100 to 16384 GB"),
+        ("alert_email", "nobody", '= "nobody"', "pulumi config set alert_email"),
+        ("converge", "maybe", '= "maybe"', "allowed: true, false"),
+        ("protect", "false", "= false", "allowed in production: true"),
+        ("dns_zone", "example.com", '= "example.com"', "only with dns_provider digitalocean"),
+        ("dns_zone", "example.org", '= "example.org"', "a zone above supabase.example.com"),
+        ("rotations", '{"nothing": 2}', "= 2", "unknown secret"),
+        ("rotations", '{"jwt_secret": 0}', "= 0", "a whole number from 1"),
+        ("rotations", '{"jwt_secret": true}', "= true", "a whole number from 1"),
+        ("rotations", "[]", "is not set", "not a map"),
+    ],
+)
+def test_a_bad_value_is_answered_with_key_value_and_what_is_allowed(
+    key: str, value: str, shown: str, allowed: str
+) -> None:
+    (problem, *_) = problems(**{key: value})
+    assert problem.startswith(f"{PROJECT}:{key}")
+    assert shown in problem
+    assert allowed in problem
+    assert "\n" not in problem
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    found = problems(phase="9", region="x", alert_email="y")
+    assert len(found) == 3
+
+
+def test_an_unknown_key_is_refused_without_showing_its_value() -> None:
+    (problem,) = problems(colour="very-private")
+    assert "colour" in problem
+    assert "pulumi config rm colour" in problem
+    assert "very-private" not in problem
+
+
+def test_a_secret_set_by_hand_is_refused_without_showing_it() -> None:
+    (problem,) = problems(jwt_secret="your-super-secret-jwt-token-with-at-least-32-characters-long")
+    assert "makes this secret itself" in problem
+    assert "your-super" not in problem
+
+
+def test_another_namespace_is_none_of_our_business() -> None:
+    assert parse(BASE | {"digitalocean:anything": "x"})
+
+
+def test_staging_may_be_smaller_and_unprotected() -> None:
+    small = config(environment="staging", volume_size="10", protect="false", ssh_allowed_cidrs='["0.0.0.0/0"]')
+    assert (small.volume_size, small.protect, small.production) == (10, False, False)
+
+
+def test_a_parent_zone_is_allowed_at_digitalocean() -> None:
+    assert config(dns_provider="digitalocean", dns_zone="example.com").dns_zone == "example.com"
+
+
+def test_the_default_volume_is_enough_for_every_phase() -> None:
+    for number in PHASES:
+        assert config(phase=str(number)).volume_size == 500
+
+
+def test_missing_credentials_say_the_command_that_supplies_them() -> None:
+    lines = missing_credentials({}, {})
+    assert len(lines) == 3
+    assert all("run: export" in line and "pulumi config set --secret" in line for line in lines)
+    assert missing_credentials(
+        {"digitalocean:token": "t"}, {"SPACES_ACCESS_KEY_ID": "a", "SPACES_SECRET_ACCESS_KEY": "b"}
+    ) == []  # fmt: skip
+
+
+def test_the_schema_explains_every_key_with_a_default() -> None:
+    for key, entry in KEYS.items():
+        assert entry["description"], key
+        assert entry["type"] in {"string", "integer", "boolean", "array", "object"}, key
+        assert "default" in entry, key
+
+
+@pytest.mark.parametrize("number", PHASES)
+def test_each_phase_has_a_stack_that_lacks_only_what_the_operator_must_say(number: int) -> None:
+    text = (ROOT / f"Pulumi.phase{number}.yaml").read_text()
+    values = {key: str(value) for key, value in yaml.safe_load(text)["config"].items()}
+    with pytest.raises(ConfigError) as caught:
+        parse(values)
+    missing = sorted(problem.split(" ")[0] for problem in caught.value.problems)
+    assert missing == [f"{PROJECT}:alert_email", f"{PROJECT}:ssh_allowed_cidrs"]
+    for key in ("alert_email", "ssh_allowed_cidrs"):
+        assert key in text.split("config:")[0], f"{key} is not explained at the top of the file"
+    complete = parse(values | {key: BASE[key] for key in missing})
+    assert complete.phase == PHASES[number]
