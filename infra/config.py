@@ -16,6 +16,7 @@ import yaml
 from pulumi.runtime.config import CONFIG
 
 from infra import PROJECT, ROOT
+from infra.components import versions
 from infra.phases import PHASES, Phase
 from infra.secrets import SECRETS
 
@@ -61,6 +62,7 @@ class StackConfig:
     converge: bool
     protect: bool
     rotations: Mapping[str, int]
+    source_extensions: tuple[str, ...]
 
     @property
     def production(self) -> bool:
@@ -127,6 +129,7 @@ class _Reader:
 _STRUCTURE_HELP = {
     "ssh_allowed_cidrs": "run: pulumi config set --path 'ssh_allowed_cidrs[0]' 203.0.113.7/32",
     "rotations": "run: pulumi config set --path 'rotations.db_workbench' 2",
+    "source_extensions": "run: pulumi config set --path 'source_extensions[0]' pgsodium",
 }
 
 
@@ -174,6 +177,7 @@ def parse(values: Mapping[str, str]) -> StackConfig:
         converge=read.boolean("converge"),
         protect=read.boolean("protect"),
         rotations=_rotations(read),
+        source_extensions=_source_extensions(read),
     )
     if production and not config.protect:
         read.refuse(
@@ -230,6 +234,16 @@ def _rotations(read: _Reader) -> dict[str, int]:
         else:
             rotations[name] = generation
     return rotations
+
+
+def _source_extensions(read: _Reader) -> tuple[str, ...]:
+    key = "source_extensions"
+    allowed = sorted(name for name, pin in versions().items() if "repository" in pin)
+    names = read.structure(key, list)
+    for name in names:
+        if name not in allowed:
+            read.refuse(key, name, f"allowed: {', '.join(allowed)}")
+    return tuple(sorted(set(map(str, names))))
 
 
 # What the cloud providers need: (meaning, provider configuration key, environment variables that serve instead).

@@ -36,6 +36,7 @@ def build_inventory(
                 "platform_volume_size_gb": config.volume_size,
                 "platform_ssh_allowed_cidrs": list(config.ssh_allowed_cidrs),
                 "platform_private_ip": private_ip,
+                "platform_source_extensions": list(config.source_extensions),
                 "platform_secrets": dict(secrets),
                 "platform_secret_facts": {name: dict(facts) for name, facts in secret_facts.items()},
             },

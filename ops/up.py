@@ -1,7 +1,9 @@
 """`make up` and `make down`: the platform from nothing, and the sandbox away again."""
 
 import time
-from pathlib import Path
+from typing import Any
+
+import yaml
 
 from ops.errors import OperatorError
 from ops.stack import PROJECT, ROOT, Stack
@@ -14,15 +16,17 @@ from sandbox.tidy import remove_everything
 
 # The sandbox's own choices; every other value is the default of Pulumi.yaml. Sandbox droplets live in a network that is
 # reserved for benchmarks, so nobody else is in it.
-SANDBOX_CONFIG = {
+SANDBOX_CONFIG: dict[str, Any] = {
     "region": "fra1",
     "domain": "supabase.test",
     "dns_provider": "digitalocean",
     "environment": "staging",
     "alert_email": "operator@supabase.test",
-    "protect": "false",
+    "protect": False,
+    "ssh_allowed_cidrs": ["198.18.0.0/15"],
+    # Their source is out of reach of a machine that reaches only package registries.
+    "source_extensions": [],
 }
-SANDBOX_NETWORKS = ["198.18.0.0/15"]
 
 
 def up(stack: Stack, phase: int) -> None:
@@ -65,11 +69,9 @@ def prepare_sandbox(stack: Stack, phase: int) -> None:
     """Make the tools, images and the stack that the sandbox needs, and set its phase."""
     prepare([])
     if not stack.exists():
-        stale = Path(ROOT / f"Pulumi.{stack.name}.yaml")
-        stale.unlink(missing_ok=True)
+        (ROOT / f"Pulumi.{stack.name}.yaml").unlink(missing_ok=True)
         stack.pulumi("stack", "init")
-    values = [f"{PROJECT}:{key}={value}" for key, value in {**SANDBOX_CONFIG, "phase": str(phase)}.items()]
-    networks = [f"{PROJECT}:ssh_allowed_cidrs[{index}]={cidr}" for index, cidr in enumerate(SANDBOX_NETWORKS)]
-    arguments = [word for pair in values for word in ("--plaintext", pair)]
-    stack.pulumi("config", "set-all", *arguments)
-    stack.pulumi("config", "set-all", "--path", *[word for pair in networks for word in ("--plaintext", pair)])
+    path = ROOT / f"Pulumi.{stack.name}.yaml"
+    document = yaml.safe_load(path.read_text()) if path.exists() else {}
+    document["config"] = {f"{PROJECT}:{key}": value for key, value in {**SANDBOX_CONFIG, "phase": phase}.items()}
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
