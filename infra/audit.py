@@ -13,6 +13,7 @@ from infra.config import StackConfig
 from infra.firewall import declared_rules
 
 VERSION = 1
+SHOWN = 300
 
 
 class AuditError(Exception):
@@ -30,7 +31,7 @@ def build_audit(
     config: StackConfig,
     components: Components,
     *,
-    server: Mapping[str, Any] | None,
+    server: str | None,
     secret_facts: Mapping[str, Mapping[str, Any]],
     drift: Sequence[Mapping[str, str]],
     converged: Mapping[str, str] | None,
@@ -50,7 +51,7 @@ def build_audit(
             "firewall": declared_rules(components, phase, config.ssh_allowed_cidrs),
             "components": [row.name for row in components.of_phase(phase)],
         },
-        "server": _whole_numbers(server) if server else None,
+        "server": json.loads(server) if server else None,
         "secrets": [
             {"name": name, "made_at": facts["made_at"], "interval_days": facts["interval_days"]}
             for name, facts in sorted(secret_facts.items())
@@ -60,16 +61,6 @@ def build_audit(
     }
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema()).iter_errors(document))
     if error is not None:
-        raise AuditError(f"the audit document breaks schemas/audit.schema.json at {error.json_path}: {error.message}")
+        raise AuditError(f"the audit document breaks schemas/audit.schema.json at {error.json_path}: {error.message[:SHOWN]}")
     return document
 
-
-def _whole_numbers(value: Any) -> Any:
-    """Pulumi carries every number as a float; ports and counts are whole."""
-    if isinstance(value, Mapping):
-        return {key: _whole_numbers(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_whole_numbers(inner) for inner in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value

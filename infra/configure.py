@@ -6,6 +6,7 @@ is an input that is declared empty: whatever a refresh puts there is a differenc
 
 import getpass
 import hashlib
+import json
 import socket
 import subprocess
 import sys
@@ -88,7 +89,7 @@ def converge(props: Mapping[str, Any], play: Play = run_playbook) -> dict[str, A
     return {
         **props,
         "drift": [],
-        "server_audit": result.stats.get(AUDIT_KEY),
+        "server_audit": _as_text(result.stats.get(AUDIT_KEY)),
         "converged": {"at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), **who},
     }
 
@@ -109,7 +110,13 @@ def find_drift(props: Mapping[str, Any], play: Play = run_playbook) -> dict[str,
     if result.failure is not None:
         say(str(result.failure))
     found = [entry for entry in result.drift if entry["message"] == UNREACHABLE] or result.drift
-    return {**props, "drift": found, "server_audit": result.stats.get(AUDIT_KEY, props.get("server_audit"))}
+    facts = result.stats.get(AUDIT_KEY)
+    return {**props, "drift": found, "server_audit": _as_text(facts) if facts else props.get("server_audit")}
+
+
+def _as_text(facts: Mapping[str, Any] | None) -> str | None:
+    """JSON text: Pulumi would turn whole numbers into floats and drop what is null."""
+    return json.dumps(facts, sort_keys=True) if facts else None
 
 
 def _inventory(props: Mapping[str, Any], who: Mapping[str, str]) -> dict[str, Any]:
@@ -157,7 +164,7 @@ class Configure(dynamic.Resource, module="platform", name="Configure"):
     """The configured server."""
 
     drift: pulumi.Output[list[dict[str, str]]]
-    server_audit: pulumi.Output[dict[str, Any] | None]
+    server_audit: pulumi.Output[str | None]
     converged: pulumi.Output[dict[str, str] | None]
 
     def __init__(
