@@ -61,6 +61,6 @@ def build_audit(
     }
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema()).iter_errors(document))
     if error is not None:
-        raise AuditError(f"the audit document breaks schemas/audit.schema.json at {error.json_path}: {error.message[:SHOWN]}")
+        message = error.message[:SHOWN]
+        raise AuditError(f"the audit document breaks schemas/audit.schema.json at {error.json_path}: {message}")
     return document
-

@@ -52,6 +52,7 @@ def test_a_minimal_configuration_gets_the_schema_s_defaults() -> None:
         ("rotations", '{"nothing": 2}', "= 2", "unknown secret"),
         ("rotations", '{"jwt_secret": 0}', "= 0", "a whole number from 1"),
         ("rotations", '{"jwt_secret": true}', "= true", "a whole number from 1"),
+        ("source_extensions", '["plrust"]', '= "plrust"', "allowed: "),
         ("rotations", "[]", "is not set", "not a map"),
     ],
 )
