@@ -4,16 +4,20 @@ import json
 import re
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from ops.stack import ROOT, Stack
+import yaml
+
+from ops.stack import PROJECT, ROOT, Stack
 
 
 @dataclass(frozen=True)
 class Run:
-    """One finished Pulumi command: its exit code, what it printed, how many resources it touched by operation."""
+    """One finished Pulumi command: exit code, standard output, and everything it printed."""
 
     code: int
+    out: str
     text: str
 
     @property
@@ -40,7 +44,7 @@ class Platform:
             ["pulumi", *arguments, "--stack", self.stack.name, "--non-interactive", "--color", "never"],
             cwd=ROOT, env=self.stack.environment, text=True, capture_output=True, timeout=timeout, check=False,
         )  # fmt: skip
-        return Run(done.returncode, done.stdout + done.stderr)
+        return Run(done.returncode, done.stdout, done.stdout + done.stderr)
 
     def up(self) -> Run:
         """`pulumi up` without a preview."""
@@ -50,9 +54,17 @@ class Platform:
         """The outputs as they are now."""
         return self.stack.outputs()
 
-    def preview_steps(self, *arguments: str) -> list[dict[str, Any]]:
-        """The steps a preview plans, without those that change nothing."""
-        run = self.pulumi("preview", "--json", "--refresh=false", *arguments)
+    def preview(self, folder: Path, *flags: str, **changes: Any) -> Run:
+        """Preview with some configuration values changed, in a copy of the stack's configuration."""
+        document = yaml.safe_load((ROOT / f"Pulumi.{self.stack.name}.yaml").read_text())
+        document["config"] |= {f"{PROJECT}:{key}": value for key, value in changes.items()}
+        copy = folder / "stack.yaml"
+        copy.write_text(yaml.safe_dump(document))
+        return self.pulumi("preview", "--refresh=false", "--config-file", str(copy), *flags)
+
+    def preview_steps(self, folder: Path, **changes: Any) -> list[dict[str, Any]]:
+        """The steps such a preview plans, without those that change nothing."""
+        run = self.preview(folder, "--json", **changes)
         assert run.code == 0, run.text
-        steps: list[dict[str, Any]] = json.loads(run.text[run.text.index("{") :])["steps"]
+        steps: list[dict[str, Any]] = json.loads(run.out)["steps"]
         return [step for step in steps if step["op"] != "same"]
