@@ -31,7 +31,7 @@ CONTENT = ("ansible.cfg", "playbooks", "plugins", "roles", "sql")
 # A refresh looks at a server that was reachable before; it must not hang on one that is gone.
 REFRESH_WAIT_SECONDS = 20.0
 AUDIT_KEY = "platform_audit"
-COMPARED = ("inventory", "connection", "content", "converge", "drift")
+INPUTS = ("inventory", "connection", "content", "declared", "converge", "drift")
 
 
 class ConvergeError(Exception):
@@ -125,7 +125,7 @@ def _inventory(props: Mapping[str, Any], who: Mapping[str, str]) -> dict[str, An
 
 def has_changed(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
     """Whether the server must be converged again."""
-    return any(olds.get(key) != news.get(key) for key in COMPARED)
+    return any(olds.get(key) != news.get(key) for key in INPUTS)
 
 
 class ConfigureProvider(dynamic.ResourceProvider):
@@ -148,7 +148,7 @@ class ConfigureProvider(dynamic.ResourceProvider):
     def read(self, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
         """Look for drift and record it where the declared value is: none."""
         outs = _plainly(find_drift, props)
-        return dynamic.ReadResult(id_, outs, {key: outs[key] for key in COMPARED})
+        return dynamic.ReadResult(id_, outs, {key: outs[key] for key in INPUTS if key in outs})
 
 
 def _plainly(work: Callable[[Mapping[str, Any]], dict[str, Any]], props: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,6 +172,7 @@ class Configure(dynamic.Resource, module="platform", name="Configure"):
         inventory: pulumi.Output[dict[str, Any]],
         connection: pulumi.Output[dict[str, str]],
         *,
+        declared: Mapping[str, str | int],
         converge: bool,
         opts: pulumi.ResourceOptions,
     ) -> None:
@@ -182,6 +183,8 @@ class Configure(dynamic.Resource, module="platform", name="Configure"):
                 "inventory": pulumi.Output.secret(inventory),
                 "connection": pulumi.Output.secret(connection),
                 "content": content_hash() if converge else "",
+                # In clear, for policies and readers of the state; the server learns it from the inventory.
+                "declared": dict(declared),
                 "converge": converge,
                 "drift": [],
                 "server_audit": None,

@@ -61,7 +61,11 @@ def build(config: StackConfig) -> dict[str, Any]:
         host=address.reachable_ip, private_key=client.value, host_public_key=host.public
     ).apply(lambda known: Connection(user=ADMIN_USER, **known).as_dict())
     server = Configure(
-        inventory, connection, converge=config.converge, opts=pulumi.ResourceOptions(depends_on=prepared)
+        inventory,
+        connection,
+        declared={"environment": config.environment, "phase": phase.number},
+        converge=config.converge,
+        opts=pulumi.ResourceOptions(depends_on=prepared),
     )
     audit = pulumi.Output.all(
         server=server.server_audit, secret_facts=secrets.facts, drift=server.drift, converged=server.converged

@@ -1,0 +1,156 @@
+"""The rules as pure functions: a stack's resources in, one sentence per violation out."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from infra.components import load
+from infra.phases import PHASES
+from infra.secrets import is_published
+
+ANYWHERE = {"0.0.0.0/0", "::/0"}
+# After its interval a secret is due, which warns; this much later it stops the deployment.
+GRACE = timedelta(days=30)
+PROTECTED = ("Volume", "ReservedIp", "SpacesBucket")
+
+
+@dataclass(frozen=True)
+class Resource:
+    """What a rule needs to know of a resource; `kind` is the last part of its type."""
+
+    kind: str
+    name: str
+    props: Mapping[str, Any]
+    protect: bool = False
+
+
+type Resources = Sequence[Resource]
+
+
+def _of(resources: Resources, kind: str) -> Iterator[Resource]:
+    return (row for row in resources if row.kind == kind)
+
+
+def _declared(resources: Resources, fact: str, default: Any) -> Any:
+    return next((row.props["declared"][fact] for row in _of(resources, "Configure")), default)
+
+
+def _production(resources: Resources) -> bool:
+    # A stack that does not say what it is gets the strict rules.
+    return bool(_declared(resources, "environment", "production") == "production")
+
+
+def _ports(rule: Mapping[str, Any]) -> range:
+    first, _, last = str(rule.get("portRange") or "").partition("-")
+    if first in {"", "all", "0"}:
+        return range(1, 65536)
+    return range(int(first), int(last or first) + 1)
+
+
+def _tcp_rules(resources: Resources) -> Iterator[tuple[Resource, Mapping[str, Any]]]:
+    for firewall in _of(resources, "Firewall"):
+        for rule in firewall.props.get("inboundRules") or ():
+            if rule["protocol"] == "tcp":
+                yield firewall, rule
+
+
+def no_private_port_open(resources: Resources, _now: datetime) -> Iterator[str]:
+    """Databases and everything else that the component table does not call public stay unreachable from outside."""
+    private = {p.number: row.title for row in load() for p in row.ports if p.bind != "public"}
+    for firewall, rule in _tcp_rules(resources):
+        for number in sorted(private.keys() & set(_ports(rule))):
+            yield f"firewall {firewall.name} opens port {number} ({private[number]}), which is not public"
+
+
+def ssh_not_open_to_the_world(resources: Resources, _now: datetime) -> Iterator[str]:
+    """In production SSH is for the operator's networks."""
+    port = load()["ssh"].port("ssh")
+    for firewall, rule in _tcp_rules(resources):
+        if _production(resources) and port in _ports(rule) and ANYWHERE & set(rule.get("sourceAddresses") or ()):
+            yield f"firewall {firewall.name} opens SSH to the whole internet; set ssh_allowed_cidrs"
+
+
+def droplets_are_behind_a_firewall(resources: Resources, _now: datetime) -> Iterator[str]:
+    """A droplet without a cloud firewall is open."""
+    if any(_of(resources, "Droplet")) and not any(_of(resources, "Firewall")):
+        yield "the droplet has no cloud firewall"
+
+
+def data_is_protected(resources: Resources, _now: datetime) -> Iterator[str]:
+    """In production volume, address and backups refuse to be destroyed."""
+    for row in resources:
+        if _production(resources) and row.kind in PROTECTED and not row.protect:
+            yield f"{row.kind} {row.name} is not protected; set protect to true"
+
+
+def volume_is_large_enough(resources: Resources, _now: datetime) -> Iterator[str]:
+    """In production the volume has at least what the plan foresees for the phase."""
+    phase = PHASES[int(_declared(resources, "phase", max(PHASES)))]
+    for row in _of(resources, "Volume"):
+        if _production(resources) and row.props["size"] < phase.storage_gb:
+            size = f"{row.props['size']:.0f}"
+            yield f"volume {row.name} has {size} GB; phase {phase.number} needs {phase.storage_gb}"
+
+
+def backups_leave_the_machine(resources: Resources, _now: datetime) -> Iterator[str]:
+    """There is a private, versioned bucket for the backups."""
+    if not any(_of(resources, "SpacesBucket")):
+        yield "there is no Spaces bucket, so backups would stay on the machine they protect"
+    for row in _of(resources, "SpacesBucket"):
+        if row.props.get("acl") != "private":
+            yield f"bucket {row.name} is not private"
+        if not (row.props.get("versioning") or {}).get("enabled"):
+            yield f"bucket {row.name} is not versioned, so an intruder could erase the backups"
+
+
+def no_published_secret(resources: Resources, _now: datetime) -> Iterator[str]:
+    """No secret is a value that stands in a public example."""
+    for row in _of(resources, "Secret"):
+        value = row.props.get("value")
+        if isinstance(value, str) and is_published(value):
+            yield f"{row.name} is a value published in a public example; raise its number in rotations"
+
+
+def _overdue(resources: Resources, now: datetime) -> Iterator[tuple[Resource, timedelta]]:
+    for row in _of(resources, "Secret"):
+        made_at, interval = row.props.get("made_at"), row.props.get("interval_days")
+        # Before its creation a secret has no date.
+        if isinstance(made_at, str) and interval:
+            late = now - datetime.fromisoformat(made_at).astimezone(UTC) - timedelta(days=float(interval))
+            if late > timedelta(0):
+                yield row, late
+
+
+def _rotate(row: Resource, late: timedelta) -> str:
+    name = row.name.removeprefix("secret-")
+    generation = int(row.props.get("generation", 1)) + 1
+    return (
+        f"{name} should have been rotated {late.days} days ago;"
+        f" run: pulumi config set --path rotations.{name} {generation}"
+    )
+
+
+def no_secret_is_due(resources: Resources, now: datetime) -> Iterator[str]:
+    """Secrets are rotated within their interval."""
+    return (_rotate(row, late) for row, late in _overdue(resources, now) if late <= GRACE)
+
+
+def no_secret_is_long_overdue(resources: Resources, now: datetime) -> Iterator[str]:
+    """A secret whose rotation was put off for a month stops the deployment."""
+    return (_rotate(row, late) for row, late in _overdue(resources, now) if late > GRACE)
+
+
+type Rule = Callable[[Resources, datetime], Iterator[str]]
+
+MANDATORY: tuple[Rule, ...] = (
+    no_private_port_open,
+    ssh_not_open_to_the_world,
+    droplets_are_behind_a_firewall,
+    data_is_protected,
+    volume_is_large_enough,
+    backups_leave_the_machine,
+    no_published_secret,
+    no_secret_is_long_overdue,
+)
+ADVISORY: tuple[Rule, ...] = (no_secret_is_due,)
