@@ -21,6 +21,7 @@ from typing import Any
 from infra import ROOT
 from infra.events import EventLog, RunResult, failed
 from infra.inventory import complete
+from infra.processes import adopt_orphans, end_children
 from infra.ram import private_directory
 from infra.ssh import Connection, UnreachableError, session, wait_until_ready
 
@@ -142,6 +143,7 @@ def _tell(message: Mapping[str, Any]) -> None:
 
 
 def _serve(directory: Path) -> None:
+    adopt_orphans()
     stop = _Stop(directory / PID_FILE)
     order = json.loads(sys.stdin.readline())
     stop.watch_parent()
@@ -149,6 +151,8 @@ def _serve(directory: Path) -> None:
         result = _play(directory, order, stop)
         _tell({"result": result.as_dict()})
     finally:
+        # A killed ansible-playbook leaves workers that wait for it for ever.
+        end_children()
         shutil.rmtree(directory, ignore_errors=True)
 
 

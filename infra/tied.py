@@ -4,16 +4,13 @@ ansible-runner makes Ansible ignore the hang-up that would otherwise end it when
 tell anybody Ansible's process id.
 """
 
-import ctypes
 import os
-import signal
 import sys
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
+from infra.processes import die_with_parent
 
 if __name__ == "__main__":
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    die_with_parent()
     Path(sys.argv[1]).write_text(str(os.getpid()), encoding="utf-8")
     os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 - no shell is wanted

@@ -256,7 +256,9 @@ def test_a_killed_runner_is_reported_and_takes_its_play_with_it(long_run: subpro
 
 
 def test_a_killed_ansible_is_a_failure_that_says_where_it_was(long_run: subprocess.Popen[str], memory: Path) -> None:
-    os.kill(min(descendants(long_run.pid, "ansible-playbook")), signal.SIGKILL)
+    ansible = descendants(long_run.pid, "ansible-playbook")
+    os.kill(min(ansible), signal.SIGKILL)
     assert long_run.stdout is not None
     assert "it was at: Take long" in long_run.stdout.read()
     assert not any(memory.iterdir())
+    wait_for(lambda: not any(alive(pid) for pid in ansible))
