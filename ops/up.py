@@ -35,7 +35,7 @@ def up(stack: Stack, phase: int) -> None:
     if stack.is_sandbox:
         prepare_sandbox(stack, phase)
     stack.release_lock_of_a_dead_run()
-    stack.pulumi("up", "--yes", "--skip-preview")
+    stack.pulumi("up", "--yes", "--skip-preview", "--suppress-outputs", "--suppress-progress")
     outputs = stack.outputs()
     verify_outside(stack, outputs)
     show_status(stack, outputs, "table")
