@@ -1,6 +1,7 @@
 """The docker command line, with errors for people."""
 
 import subprocess
+import time
 from collections.abc import Sequence
 
 from sandbox.errors import SandboxError
@@ -46,9 +47,15 @@ def is_running(container: str) -> bool:
 
 
 def remove_container(name: str) -> None:
-    """Remove a container, running or not, if it exists."""
-    if exists("container", name):
-        docker("rm", "--force", "--volumes", name)
+    """Remove a container, running or not, if it exists; somebody else may be doing the same."""
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while exists("container", name):
+        try:
+            docker("rm", "--force", "--volumes", name)
+        except DockerError as error:
+            if "already in progress" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def labelled(kind: str, label: str) -> Sequence[str]:

@@ -18,7 +18,8 @@ _PASSPHRASE = "passphrase"
 def variables(home: Home) -> dict[str, str]:
     """Names and values; keys are made once and kept in the sandbox's folder."""
     backend = home.path / "pulumi"
-    backend.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.make()
+    backend.mkdir(mode=0o700, exist_ok=True)
     passphrase = home.path / _PASSPHRASE
     _write_once(passphrase, secrets.token_urlsafe(_TOKEN_BYTES))
     return {
@@ -40,6 +41,7 @@ def credentials(home: Home) -> dict[str, str]:
         "SPACES_ACCESS_KEY_ID": f"DO00{secrets.token_hex(8).upper()}",
         "SPACES_SECRET_ACCESS_KEY": secrets.token_urlsafe(_TOKEN_BYTES),
     }
+    home.make()
     _write_once(home.credentials, json.dumps(fresh))
     kept: dict[str, str] = json.loads(home.credentials.read_text())
     return kept
@@ -63,7 +65,6 @@ def _write_once(path: Path, content: str) -> None:
     """Write a private file unless it exists; whoever comes second gets the first one's."""
     if path.exists():
         return
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, fresh = tempfile.mkstemp(dir=path.parent)  # mode 0600
     with os.fdopen(descriptor, "w") as out:
         out.write(content)

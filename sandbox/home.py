@@ -64,3 +64,7 @@ class Home:
 def current() -> Home:
     """The sandbox that SANDBOX_HOME names, by default the one of this checkout."""
     return Home(Path(os.environ.get("SANDBOX_HOME") or REPOSITORY / ".sandbox").resolve())
+
+    def make(self) -> None:
+        """Create the folder, readable by its owner alone."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)

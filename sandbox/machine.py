@@ -35,6 +35,7 @@ def vpc_network(home: Home, vpc_id: str) -> str:
 def create(home: Home, state: State, droplet: Record, user_data: str) -> None:
     """Make a droplet's container, powered off."""
     remove_container(container_name(home, droplet))
+    public_network(home)
     with state.locked(_LOCK):
         account = state.read()
         _write_hardware(home, droplet, account)

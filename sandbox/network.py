@@ -48,8 +48,11 @@ def public_network(home: Home) -> tuple[str, ipaddress.IPv4Network]:
 
 
 def service_address(home: Home, service: str) -> str:
-    """The fixed address of one of the sandbox's services."""
-    return str(public_network(home)[1][SERVICE_ADDRESSES[service]])
+    """The fixed address of one of a running sandbox's services."""
+    name = home.name("network", "public")
+    if not exists("network", name):
+        raise SandboxError("the sandbox does not run; bring it up with: make up")
+    return str(_subnet(name)[SERVICE_ADDRESSES[service]])
 
 
 def free_public_address(subnet: ipaddress.IPv4Network, state: dict[str, Any]) -> str:
@@ -61,6 +64,10 @@ def free_public_address(subnet: ipaddress.IPv4Network, state: dict[str, Any]) ->
 def free_private_address(ip_range: str, taken: Collection[str]) -> str:
     """An address of a VPC that no droplet holds; the first one is the VPC's gateway."""
     return _first_free(ipaddress.IPv4Network(ip_range), taken, 2)
+
+
+def _subnet(name: str) -> ipaddress.IPv4Network:
+    return ipaddress.IPv4Network(docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", name))
 
 
 def _first_free(subnet: ipaddress.IPv4Network, taken: Collection[str], first: int) -> str:

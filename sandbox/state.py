@@ -55,7 +55,8 @@ class State:
 
     def _lock(self, path: Path) -> int:
         while True:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._home.make()
+            path.parent.mkdir(mode=0o700, exist_ok=True)
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             except FileNotFoundError:  # the folder was tidied away in between

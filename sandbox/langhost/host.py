@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
 from typing import IO, Any, override
@@ -177,9 +177,8 @@ def _until_parent_ends(stop: threading.Event) -> None:
 def main() -> None:
     """Serve until the engine ends."""
     stop = threading.Event()
-    on_signal: Callable[[int, Any], None] = lambda *_: stop.set()  # noqa: E731
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the engine hears it too, and says Cancel
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     host = Host(next((argument for argument in sys.argv[1:] if not argument.startswith("-")), ""))
     server = grpc.server(
         futures.ThreadPoolExecutor(max_workers=_WORKERS),

@@ -22,8 +22,8 @@ def main() -> None:
     """Serve."""
     engine = os.getppid()
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too; the engine says what it means
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     server = grpc.server(
         futures.ThreadPoolExecutor(max_workers=_WORKERS),
         options=[("grpc.max_receive_message_length", _MESSAGE_LIMIT), ("grpc.max_send_message_length", _MESSAGE_LIMIT)],

@@ -3,7 +3,7 @@
 import json
 
 from sandbox.home import Home
-from sandbox.network import service_address
+from sandbox.network import public_network, service_address
 from sandbox.services import ca, container
 
 PORT = 14000
@@ -15,6 +15,7 @@ def ensure(home: Home) -> None:
     """Start Pebble unless it runs. It looks names up at the sandbox's DNS server."""
     folder = home.services / "acme"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    public_network(home)
     ca.issue(home, service_address(home, "acme"), folder / "server.crt", folder / "server.key")
     configuration = {
         "listenAddress": f"0.0.0.0:{PORT}", "managementListenAddress": f"0.0.0.0:{_MANAGEMENT_PORT}",

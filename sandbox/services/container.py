@@ -15,11 +15,11 @@ _START_TIMEOUT_SECONDS = 30
 
 def ensure(home: Home, service: str, port: int, options: list[str], command: list[str]) -> str:
     """Start a service unless it runs, and wait until its port answers; returns its address."""
+    network, _ = public_network(home)
     name, address = home.name("service", service), service_address(home, service)
     with State(home).locked(f"service-{service}"):
         if not is_running(name):
             remove_container(name)
-            network, _ = public_network(home)
             docker(
                 "run", "--detach", "--name", name, "--hostname", service, "--label", home.label, "--restart", "always",
                 "--network", network, "--ip", address, *options, image.build("services"), *command,

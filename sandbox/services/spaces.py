@@ -5,7 +5,7 @@ import os
 from sandbox.errors import SandboxError
 from sandbox.environment import credentials
 from sandbox.home import CACHE, Home
-from sandbox.network import service_address
+from sandbox.network import public_network, service_address
 from sandbox.services import ca, container
 from sandbox.services.s3 import S3
 
@@ -32,6 +32,7 @@ def ensure(home: Home) -> None:
     folder = home.services / "spaces"
     (folder / "certs").mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / "data").mkdir(mode=0o700, exist_ok=True)
+    public_network(home)
     ca.issue(home, endpoint(home), folder / "certs" / "public.crt", folder / "certs" / "private.key")
     keys = credentials(home)
     environment = folder / "environment"
