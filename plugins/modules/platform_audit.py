@@ -15,8 +15,8 @@ DOCUMENTATION = """
 module: platform_audit
 short_description: What a server really is, for auditors
 description:
-  - Asks the kernel, systemd, the package manager and PostgreSQL. Holds nothing that moves by itself (no dates, counters,
-    process numbers), so that two audits of an unchanged server are equal.
+  - Asks the kernel, systemd, the package manager and PostgreSQL. Holds nothing that moves by itself (no dates, no
+    counters, no process numbers), so that two audits of an unchanged server are equal.
 options:
   components: {type: dict, required: true, description: "Rows of the component table to report on."}
   database: {type: str, required: true, description: "The platform's database."}
@@ -146,7 +146,7 @@ def pgbouncer(cves: Mapping[str, str]) -> dict[str, Any] | None:
 
 
 def cve_state(cve: str, upstream: str, version: str, changelog: str | None) -> dict[str, Any]:
-    """Fixed when the package is a fixed upstream version or its changelog names the CVE; unknown without a changelog."""
+    """Fixed by upstream's version or, as the changelog says, by Debian; unknown without a changelog."""
     if not subprocess.run(["dpkg", "--compare-versions", version, "ge", upstream], check=False).returncode:
         return {"id": cve, "state": "fixed", "fixed_in": upstream}
     if changelog is None:

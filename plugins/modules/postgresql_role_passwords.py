@@ -76,7 +76,7 @@ def main() -> None:
     passwords: dict[str, str] = module.params["passwords"]
     session = connect(module)
     if session is None:
-        module.exit_json(changed=True, roles=sorted(passwords), msg="no server runs yet")
+        module.exit_json(changed=False, roles=[], msg="no server runs; the task that would start it has said so")
     with session:
         present = dict(
             session.execute(
