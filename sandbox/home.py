@@ -60,11 +60,11 @@ class Home:
         """Name of a docker object."""
         return f"sandbox-{self.id}-{kind}-{ident}"
 
+    def make(self) -> None:
+        """Create the folder, readable by its owner alone."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
 
 def current() -> Home:
     """The sandbox that SANDBOX_HOME names, by default the one of this checkout."""
     return Home(Path(os.environ.get("SANDBOX_HOME") or REPOSITORY / ".sandbox").resolve())
-
-    def make(self) -> None:
-        """Create the folder, readable by its owner alone."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -41,6 +41,7 @@ def test_killed_process_leaves_a_whole_file_and_no_lock(tmp_path: Path) -> None:
     worker = context.Process(target=count_up, args=(tmp_path, 1_000_000))
     worker.start()
     while not (tmp_path / "state.json").exists():
+        assert worker.is_alive()
         time.sleep(0.01)
     time.sleep(0.2)
     assert worker.pid is not None
