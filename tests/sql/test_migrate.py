@@ -172,7 +172,8 @@ def test_a_ledger_of_another_program_is_not_touched(runner: Runner, folder: Path
     with psycopg.connect(runner.dsn, autocommit=True) as session:
         session.execute("create schema supabase_migrations")
         session.execute(
-            "create table supabase_migrations.schema_migrations (version text primary key, statements text[], name text)"
+            "create table supabase_migrations.schema_migrations "
+            "(version text primary key, statements text[], name text)"
         )
         session.execute("insert into supabase_migrations.schema_migrations values ('0001', '{}', 'first')")
     write(folder, "0001_first", "select 1;")
