@@ -1,1 +1,1 @@
-"""A DigitalOcean account on this machine: droplets are containers, volumes are loop devices, everything else is real."""
+"""A DigitalOcean account on this machine: droplets are containers, volumes are loop devices, the rest is real."""

@@ -86,8 +86,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _services(account: Account) -> dict[str, str]:
     return {
-        "dns": f"{service_address(account.home, 'dns')}:{dns.PORT}", "acme_directory": acme.directory_url(account.home),
-        "spaces_endpoint": spaces.endpoint(account.home), "ca_file": str(ca.ca_file(account.home)),
+        "dns": f"{service_address(account.home, 'dns')}:{dns.PORT}",
+        "acme_directory": acme.directory_url(account.home),
+        "spaces_endpoint": spaces.endpoint(account.home),
+        "ca_file": str(ca.ca_file(account.home)),
     }
 
 

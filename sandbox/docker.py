@@ -17,13 +17,20 @@ def docker(*arguments: str, stdin: str | None = None, timeout: float = _TIMEOUT_
     """Run one docker command and return what it printed."""
     try:
         done = subprocess.run(
-            ["docker", *arguments], input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=timeout,
+            ["docker", *arguments],
+            input=stdin,
+            stdin=None if stdin is not None else subprocess.DEVNULL,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
         )
     except FileNotFoundError:
         raise DockerError("docker is not installed; install it with: apt-get install docker.io") from None
     except subprocess.TimeoutExpired:
-        raise DockerError(f"docker {arguments[0]} did not answer within {timeout:.0f} s; is the docker daemon healthy?") from None
+        raise DockerError(
+            f"docker {arguments[0]} did not answer within {timeout:.0f} s; is the docker daemon healthy?"
+        ) from None
     if done.returncode:
         raise DockerError(f"docker {arguments[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout.strip()
@@ -43,7 +50,10 @@ def exists(kind: str, name: str) -> bool:
 
 def is_running(container: str) -> bool:
     """Whether a container exists and runs."""
-    return exists("container", container) and docker("container", "inspect", "--format", "{{.State.Running}}", container) == "true"
+    return (
+        exists("container", container)
+        and docker("container", "inspect", "--format", "{{.State.Running}}", container) == "true"
+    )
 
 
 def remove_container(name: str) -> None:

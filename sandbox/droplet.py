@@ -7,7 +7,9 @@ from pathlib import Path
 
 from sandbox import home, machine
 from sandbox.cloud.account import Account
+from sandbox.cloud.catalog import BOOTABLE_IMAGE
 from sandbox.cloud.droplet import Droplet
+from sandbox.cloud.kind import Kind, Values
 from sandbox.cloud.volume import Volume, VolumeAttachment
 from sandbox.errors import SandboxError
 from sandbox.state import Record
@@ -22,11 +24,19 @@ def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.droplet", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    create = commands.add_parser("create", help="boot a droplet unless it exists; prints its name, container and address")
+    create = commands.add_parser(
+        "create", help="boot a droplet unless it exists; prints its name, container and address"
+    )
     create.add_argument("name")
-    create.add_argument("--volume", action="append", default=[], metavar="NAME:GIB", type=_volume, help="a new volume to attach")
+    create.add_argument(
+        "--volume", action="append", default=[], metavar="NAME:GIB", type=_volume, help="a new volume to attach"
+    )
     create.add_argument("--user-data", type=Path, metavar="FILE", help="cloud-init configuration")
-    for command, text in (("destroy", "remove a droplet and its volumes"), ("start", "power it on"), ("stop", "power it off")):
+    for command, text in (
+        ("destroy", "remove a droplet and its volumes"),
+        ("start", "power it on"),
+        ("stop", "power it off"),
+    ):
         commands.add_parser(command, help=text).add_argument("name")
     arguments = parser.parse_args()
     account = Account(home.current())
@@ -66,23 +76,34 @@ def _volume(text: str) -> tuple[str, int]:
 
 
 def _create(account: Account, name: str, volumes: list[tuple[str, int]], user_data: str) -> dict[str, str]:
-    if _find(account, name) is None:
-        droplet_inputs = {"name": name, "image": "debian-13-x64", "size": _SIZE, "region": _REGION, "userData": user_data}
-        _refuse_bad(Droplet(), droplet_inputs)
-        for volume, size in volumes:
-            _refuse_bad(Volume(), {"name": volume, "size": size, "region": _REGION})
-        droplet_id = Droplet().create(account, droplet_inputs, f"{_OWNER}:{name}")
-        for volume, size in volumes:
-            volume_id = Volume().create(account, {"name": volume, "size": size, "region": _REGION}, f"{_OWNER}:{name}")
-            VolumeAttachment().create(account, {"dropletId": int(droplet_id), "volumeId": volume_id}, f"{_OWNER}:{name}")
     droplet = _find(account, name)
-    assert droplet is not None
+    if droplet is not None and not droplet["confirmed"]:  # its creation was interrupted
+        _destroy(account, name)
+        droplet = None
+    if droplet is None:
+        droplet = _make(account, name, volumes, user_data)
     if not machine.is_on(account.home, droplet):
         machine.start(account.home, account.state, droplet)
     return {"name": name, "container": machine.container_name(account.home, droplet), "ip": droplet["public_ip"]}
 
 
-def _refuse_bad(kind: Droplet | Volume, inputs: dict[str, object]) -> None:
+def _make(account: Account, name: str, volumes: list[tuple[str, int]], user_data: str) -> Record:
+    inputs = {"name": name, "image": BOOTABLE_IMAGE, "size": _SIZE, "region": _REGION, "userData": user_data}
+    volume_inputs = [{"name": volume, "size": size, "region": _REGION} for volume, size in volumes]
+    _refuse_bad(Droplet(), inputs)
+    for each in volume_inputs:
+        _refuse_bad(Volume(), each)
+    owner = f"{_OWNER}:{name}"
+    droplet_id = Droplet().create(account, inputs, owner)
+    for each in volume_inputs:
+        volume_id = Volume().create(account, each, owner)
+        VolumeAttachment().create(account, {"dropletId": int(droplet_id), "volumeId": volume_id}, owner)
+    with account.state.change() as state:
+        state["droplets"][droplet_id]["confirmed"] = True
+    return account.get("droplets", droplet_id)
+
+
+def _refuse_bad(kind: Kind, inputs: Values) -> None:
     for name, reason in kind.check(inputs):
         raise SandboxError(f"{name}: {reason}")
 
@@ -99,7 +120,9 @@ def _destroy(account: Account, name: str) -> None:
 
 
 def _find(account: Account, name: str) -> Record | None:
-    return next((droplet for droplet in account.state.read().get("droplets", {}).values() if droplet["name"] == name), None)
+    return next(
+        (droplet for droplet in account.state.read().get("droplets", {}).values() if droplet["name"] == name), None
+    )
 
 
 if __name__ == "__main__":

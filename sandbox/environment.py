@@ -12,7 +12,6 @@ from sandbox.home import CACHE, REPOSITORY, Home
 from sandbox.toolchain import pulumi_cli
 
 _TOKEN_BYTES = 32
-_PASSPHRASE = "passphrase"
 
 
 def variables(home: Home) -> dict[str, str]:
@@ -20,7 +19,7 @@ def variables(home: Home) -> dict[str, str]:
     backend = home.path / "pulumi"
     home.make()
     backend.mkdir(mode=0o700, exist_ok=True)
-    passphrase = home.path / _PASSPHRASE
+    passphrase = home.path / "passphrase"
     _write_once(passphrase, secrets.token_urlsafe(_TOKEN_BYTES))
     return {
         "PATH": os.pathsep.join([*_path(), os.environ["PATH"]]),
@@ -70,4 +69,4 @@ def _write_once(path: Path, content: str) -> None:
         out.write(content)
     with contextlib.suppress(FileExistsError):
         os.link(fresh, path)
-    os.unlink(fresh)
+    Path(fresh).unlink()

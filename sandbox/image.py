@@ -3,7 +3,6 @@
 import fcntl
 import hashlib
 import io
-import os
 import subprocess
 import tarfile
 import tempfile
@@ -50,8 +49,10 @@ def _files(folder: Path) -> Iterator[Path]:
 def _recipe_hash(recipe: Path) -> str:
     digest = hashlib.sha256(_codename().encode())
     for path in _files(recipe):
-        content = os.readlink(path).encode() if path.is_symlink() else path.read_bytes() if path.is_file() else b""
-        digest.update(f"{path.relative_to(recipe)} {path.lstat().st_mode & 0o100:o} {len(content)}\n".encode() + content)
+        content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes() if path.is_file() else b""
+        digest.update(
+            f"{path.relative_to(recipe)} {path.lstat().st_mode & 0o100:o} {len(content)}\n".encode() + content
+        )
     return digest.hexdigest()[:12]
 
 
@@ -77,13 +78,22 @@ def _bootstrap(recipe: Path, tag: str) -> None:
         overlay.write_bytes(_rootfs(recipe))
         try:
             done = subprocess.run(
-                ["mmdebstrap", "--variant=minbase", f"--include={packages}",
-                 f"--customize-hook=tar-in {overlay} /",
-                 f"--customize-hook=copy-in {recipe / 'configure.sh'} /root",
-                 '--customize-hook=chroot "$1" /root/configure.sh',
-                 '--customize-hook=rm "$1/root/configure.sh"',
-                 _codename(), str(image)],
-                capture_output=True, text=True, timeout=_BUILD_TIMEOUT_SECONDS, stdin=subprocess.DEVNULL,
+                [
+                    "mmdebstrap",
+                    "--variant=minbase",
+                    f"--include={packages}",
+                    f"--customize-hook=tar-in {overlay} /",
+                    f"--customize-hook=copy-in {recipe / 'configure.sh'} /root",
+                    '--customize-hook=chroot "$1" /root/configure.sh',
+                    '--customize-hook=rm "$1/root/configure.sh"',
+                    _codename(),
+                    str(image),
+                ],
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=_BUILD_TIMEOUT_SECONDS,
+                stdin=subprocess.DEVNULL,
             )
         except FileNotFoundError:
             raise SandboxError("mmdebstrap is not installed; install it with: apt-get install mmdebstrap") from None

@@ -49,13 +49,23 @@ def remove(home: Home, volume: Record) -> None:
     backing_file(home, volume).unlink(missing_ok=True)
 
 
+def detach_all(home: Home) -> None:
+    """Free every loop device whose file lies in this sandbox, whatever the account knows of it."""
+    for line in _losetup("--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE").splitlines():
+        device, _, path = line.partition(" ")
+        if path.startswith(f"{home.volumes}/"):
+            _losetup("--detach", device)
+
+
 def _numbers(path: Path) -> list[int]:
     devices = _losetup("--associated", str(path), "--noheadings", "--output", "NAME").split()
     return sorted(int(device.removeprefix("/dev/loop")) for device in devices)
 
 
 def _losetup(*arguments: str) -> str:
-    done = subprocess.run(["losetup", *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        ["losetup", *arguments], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
     if done.returncode:
         raise SandboxError(f"losetup {' '.join(arguments)} failed: {done.stderr.strip()} (loop devices need root)")
     return done.stdout

@@ -14,10 +14,14 @@ from sandbox.services import apt_cache
 from sandbox.state import Record, State
 
 # What a Debian system with systemd, UFW and Podman needs; --privileged asks for more than some test machines may give.
-_CAPABILITIES = """CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE SETFCAP SYS_ADMIN NET_ADMIN
-    NET_RAW SYS_PTRACE SYS_CHROOT MKNOD DAC_READ_SEARCH LINUX_IMMUTABLE IPC_LOCK SYS_NICE SYS_BOOT SYSLOG AUDIT_WRITE""".split()
+_CAPABILITIES = (
+    "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "NET_BIND_SERVICE", "SETFCAP",
+    "SYS_ADMIN", "NET_ADMIN", "NET_RAW", "SYS_PTRACE", "SYS_CHROOT", "MKNOD", "DAC_READ_SEARCH", "LINUX_IMMUTABLE",
+    "IPC_LOCK", "SYS_NICE", "SYS_BOOT", "SYSLOG", "AUDIT_WRITE",
+)  # fmt: skip
 _BOOT_TIMEOUT_SECONDS = 90
 _POWER_OFF_SECONDS = 20
+_LOG_LINES = 10
 # One process at a time writes down and applies what droplets are made of.
 _LOCK = "machines"
 
@@ -82,7 +86,7 @@ def refresh_all(home: Home, state: State) -> None:
 
 
 def resume(home: Home, state: State) -> None:
-    """Start every droplet that was not powered off by its owner but does not run, for example after this machine restarted."""
+    """Start every droplet that does not run though its owner never powered it off: it crashed, or this machine did."""
     for droplet in state.read().get("droplets", {}).values():
         name = container_name(home, droplet)
         if droplet["powered"] and exists("container", name) and not is_running(name):
@@ -95,24 +99,33 @@ def is_on(home: Home, droplet: Record) -> bool:
 
 
 def _write_hardware(home: Home, droplet: Record, state: dict[str, Any]) -> bool:
-    """Write down what the droplet applies when it boots: addresses, firewall, volumes, resolvers. True if something changed."""
+    """Write down what the droplet applies at boot: addresses, firewall, volumes, resolvers. True if it changed."""
     folder = _folder(home, droplet)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     attached = [volume for volume in state.get("volumes", {}).values() if droplet["id"] in volume["droplet_ids"]]
-    return any([
-        # The size is there so that a grown volume counts as a change.
-        _write(folder / "volumes", [f"{volume['name']} {loop.attach(home, volume)} {volume['size']}" for volume in attached]),
-        _write(folder / "addresses", _addresses(home, droplet, state)),
-        _write(folder / "firewall.nft", [nft.ruleset(droplet, state)]),
-        _write(folder / "resolv.conf", [f"nameserver {address}" for address in _host_resolvers()]),
-        _write(folder / "apt-proxy", [f"http://{service_address(home, 'apt')}:{APT_PORT}"]),
-    ])
+    return any(
+        [
+            # The size is there so that a grown volume counts as a change.
+            _write(
+                folder / "volumes",
+                [f"{volume['name']} {loop.attach(home, volume)} {volume['size']}" for volume in attached],
+            ),
+            _write(folder / "addresses", _addresses(home, droplet, state)),
+            _write(folder / "firewall.nft", [nft.ruleset(droplet, state)]),
+            _write(folder / "resolv.conf", [f"nameserver {address}" for address in _host_resolvers()]),
+            _write(folder / "apt-proxy", [f"http://{service_address(home, 'apt')}:{APT_PORT}"]),
+        ]
+    )
 
 
 def _addresses(home: Home, droplet: Record, state: dict[str, Any]) -> list[str]:
     _, subnet = public_network(home)
     lines = [f"eth0 {droplet['public_ip']}/{subnet.prefixlen}"]
-    lines += [f"eth0 {ip}/32" for ip, reserved in state.get("reserved_ips", {}).items() if reserved["droplet_id"] == droplet["id"]]
+    lines += [
+        f"eth0 {ip}/32"
+        for ip, reserved in state.get("reserved_ips", {}).items()
+        if reserved["droplet_id"] == droplet["id"]
+    ]
     if droplet["vpc_uuid"]:
         prefix = state["vpcs"][droplet["vpc_uuid"]]["ip_range"].partition("/")[2]
         lines.append(f"eth1 {droplet['private_ip']}/{prefix}")
@@ -151,17 +164,47 @@ def _make_container(home: Home, droplet: Record) -> None:
     network, _ = public_network(home)
     docker("volume", "create", "--label", home.label, name)
     docker(
-        "create", "--name", name, "--hostname", droplet["name"], "--label", home.label,
-        "--restart", "always", "--stop-signal", "SIGRTMIN+3",
-        "--network", network, "--ip", droplet["public_ip"],
-        "--cap-drop", "ALL", *[f"--cap-add={capability}" for capability in _CAPABILITIES],
-        "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",
-        "--cgroupns", "private", "--device-cgroup-rule", "a *:* rwm", "--device", "/dev/fuse",
-        "--tmpfs", "/run:exec", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec",
+        "create",
+        "--name",
+        name,
+        "--hostname",
+        droplet["name"],
+        "--label",
+        home.label,
+        "--restart",
+        "always",
+        "--stop-signal",
+        "SIGRTMIN+3",
+        "--network",
+        network,
+        "--ip",
+        droplet["public_ip"],
+        "--cap-drop",
+        "ALL",
+        *[f"--cap-add={capability}" for capability in _CAPABILITIES],
+        "--security-opt",
+        "seccomp=unconfined",
+        "--security-opt",
+        "apparmor=unconfined",
+        "--cgroupns",
+        "private",
+        "--device-cgroup-rule",
+        "a *:* rwm",
+        "--device",
+        "/dev/fuse",
+        "--tmpfs",
+        "/run:exec",
+        "--tmpfs",
+        "/run/lock",
+        "--tmpfs",
+        "/tmp:exec",  # noqa: S108 a mount point
         # Podman's overlay file system cannot lie on docker's.
-        "--volume", f"{name}:/var/lib/containers",
-        "--volume", f"{_folder(home, droplet)}:/var/lib/sandbox:ro",
-        image.build("droplet"), "/usr/local/lib/sandbox/init",
+        "--volume",
+        f"{name}:/var/lib/containers",
+        "--volume",
+        f"{_folder(home, droplet)}:/var/lib/sandbox:ro",
+        image.build("droplet"),
+        "/usr/local/lib/sandbox/init",
     )
     if droplet["vpc_uuid"]:
         link = vpc_network(home, droplet["vpc_uuid"])
@@ -184,10 +227,20 @@ def _wait_for_boot(name: str, droplet: Record) -> None:
     while time.monotonic() < deadline:
         try:
             # cloud-init's own end of work; "degraded" units are the droplet's business, not the cloud's.
-            answer = docker("exec", name, "sh", "-c", "test -e /var/lib/cloud/instance/boot-finished && systemctl is-active ssh", timeout=20)
+            answer = docker(
+                "exec",
+                name,
+                "sh",
+                "-c",
+                "test -e /var/lib/cloud/instance/boot-finished && systemctl is-active ssh",
+                timeout=20,
+            )
             if answer == "active":
                 return
         except DockerError as error:
             answer = str(error)
         time.sleep(0.3)
-    raise SandboxError(f"droplet {droplet['name']} did not boot within {_BOOT_TIMEOUT_SECONDS} s: {answer}; see: docker logs {name}")
+    log = docker("logs", "--tail", str(_LOG_LINES), name)
+    raise SandboxError(
+        f"droplet {droplet['name']} did not boot within {_BOOT_TIMEOUT_SECONDS} s: {answer}; its console says:\n{log}"
+    )

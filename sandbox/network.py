@@ -57,7 +57,9 @@ def service_address(home: Home, service: str) -> str:
 
 def free_public_address(subnet: ipaddress.IPv4Network, state: dict[str, Any]) -> str:
     """An address of the public network that no droplet and no reserved IP holds."""
-    taken = {droplet["public_ip"] for droplet in state.get("droplets", {}).values()} | set(state.get("reserved_ips", {}))
+    taken = {droplet["public_ip"] for droplet in state.get("droplets", {}).values()} | set(
+        state.get("reserved_ips", {})
+    )
     return _first_free(subnet, taken, _FIRST_DROPLET_ADDRESS)
 
 

@@ -1,6 +1,7 @@
 """Cloud firewalls as nftables rules of a droplet's network namespace."""
 
 import ipaddress
+from collections.abc import Iterable
 from typing import Any
 
 from sandbox.state import Record
@@ -9,14 +10,24 @@ _TABLE = "inet sandbox_cloud"
 
 
 def ruleset(droplet: Record, state: dict[str, Any]) -> str:
-    """The rules of every firewall that covers a droplet, as one atomic nft script; without firewall everything passes."""
+    """The rules of every firewall that covers a droplet, as one nft script; without any, all passes."""
     covering = [firewall for firewall in state.get("firewalls", {}).values() if covers(firewall, droplet)]
     # Declared, deleted and declared again: works whether or not the table exists.
     script = [f"table {_TABLE}", f"delete table {_TABLE}"]
     if not covering:
         return "\n".join(script)
-    inbound = [line for firewall in covering for rule in firewall["inbound_rules"] for line in _rule(rule, "source", "saddr", state)]
-    outbound = [line for firewall in covering for rule in firewall["outbound_rules"] for line in _rule(rule, "destination", "daddr", state)]
+    inbound = [
+        line
+        for firewall in covering
+        for rule in firewall["inbound_rules"]
+        for line in _rule(rule, "source", "saddr", state)
+    ]
+    outbound = [
+        line
+        for firewall in covering
+        for rule in firewall["outbound_rules"]
+        for line in _rule(rule, "destination", "daddr", state)
+    ]
     script += [
         f"table {_TABLE} {{",
         # Before the droplet's own filters and before any port is redirected into a container of it.
@@ -51,18 +62,27 @@ def _rule(rule: Record, side: str, field: str, state: dict[str, Any]) -> list[st
         matches = {"ip": "ip protocol icmp", "ip6": "meta l4proto ipv6-icmp"}
     else:
         ports = rule.get("portRange") or "all"
-        match = f"meta l4proto {rule['protocol']}" if ports in ("all", "0", "1-65535") else f"{rule['protocol']} dport {ports}"
+        match = (
+            f"meta l4proto {rule['protocol']}"
+            if ports in ("all", "0", "1-65535")
+            else f"{rule['protocol']} dport {ports}"
+        )
         matches = {"ip": match, "ip6": match}
     addresses = list(rule.get(f"{side}Addresses") or [])
     for droplet in state.get("droplets", {}).values():
-        if droplet["id"] in (rule.get(f"{side}DropletIds") or []) or set(rule.get(f"{side}Tags") or []) & set(droplet["tags"]):
+        if droplet["id"] in (rule.get(f"{side}DropletIds") or []) or set(rule.get(f"{side}Tags") or []) & set(
+            droplet["tags"]
+        ):
             addresses += [address for address in (droplet["public_ip"], droplet["private_ip"]) if address]
     lines = []
     for family, match in matches.items():
-        version = 4 if family == "ip" else 6
-        networks = [network for network in map(ipaddress.ip_network, addresses) if network.version == version]
-        if networks:
-            # nft refuses a set whose elements overlap.
-            merged = ", ".join(map(str, ipaddress.collapse_addresses(networks)))
-            lines.append(f"{family} {field} {{ {merged} }} {match}")
+        own = _merged(address for address in addresses if (":" in address) == (family == "ip6"))
+        if own:
+            lines.append(f"{family} {field} {{ {', '.join(own)} }} {match}")
     return lines
+
+
+def _merged(addresses: Iterable[str]) -> list[str]:
+    """Addresses of one family without overlaps, which nft refuses in a set."""
+    networks: Any = [ipaddress.ip_network(address) for address in addresses]
+    return [str(network) for network in ipaddress.collapse_addresses(networks)]

@@ -31,9 +31,13 @@ class State:
         except FileNotFoundError:
             return {"version": _VERSION, "next_number": 1}
         except json.JSONDecodeError as error:
-            raise SandboxError(f"{self._home.state_file} is damaged ({error}); remove this sandbox with: make down") from None
+            raise SandboxError(
+                f"{self._home.state_file} is damaged ({error}); remove this sandbox with: make down"
+            ) from None
         if not isinstance(content, dict) or content.get("version") != _VERSION:
-            raise SandboxError(f"{self._home.state_file} was written by another version of the sandbox; remove it with: make down")
+            raise SandboxError(
+                f"{self._home.state_file} was written by another version of the sandbox; remove it with: make down"
+            )
         return content
 
     @contextmanager
@@ -73,4 +77,4 @@ class State:
             json.dump(state, out, indent=1, sort_keys=True)
             out.flush()
             os.fsync(out.fileno())
-        os.replace(fresh, self._home.state_file)
+        fresh.replace(self._home.state_file)

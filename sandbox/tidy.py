@@ -2,6 +2,7 @@
 
 import shutil
 
+from sandbox import loop
 from sandbox.cloud.account import Account
 from sandbox.docker import docker, exists, labelled, remove_container
 
@@ -25,6 +26,7 @@ def remove_everything(account: Account) -> None:
     for network in labelled("network", home.label):
         if exists("network", network):
             docker("network", "rm", network)
+    loop.detach_all(home)
     for folder in (home.droplets, home.services, home.volumes, home.locks):
         shutil.rmtree(folder, ignore_errors=True)
     home.state_file.unlink(missing_ok=True)

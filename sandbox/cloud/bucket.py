@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, override
+from xml.sax.saxutils import escape
 
 from sandbox.cloud import catalog
 from sandbox.cloud.account import Account, ApiError
@@ -18,7 +19,7 @@ _ACLS = ("private",)
 class SpacesBucket(Kind):
     """A bucket of the sandbox's object storage."""
 
-    token = "digitalocean:index/spacesBucket:SpacesBucket"
+    resource_type = "digitalocean:index/spacesBucket:SpacesBucket"
     collection = "buckets"
     properties = (
         Property("name", str, autoname=True, replaces=True),
@@ -31,6 +32,7 @@ class SpacesBucket(Kind):
     )
     computed = ("bucketDomainName", "bucketUrn", "endpoint")
 
+    @override
     def check(self, inputs: Values) -> Iterator[Failure]:
         """Validate as the API does."""
         yield from catalog.one_of("region", inputs.get("region"), catalog.SPACES_REGIONS)
@@ -42,6 +44,7 @@ class SpacesBucket(Kind):
         if inputs.get("corsRules"):
             yield "corsRules", "the sandbox does not offer corsRules"
 
+    @override
     def create(self, account: Account, inputs: Values, urn: str) -> str:
         """Create the bucket."""
         name = inputs["name"]
@@ -49,26 +52,41 @@ class SpacesBucket(Kind):
             buckets = state.setdefault(self.collection, {})
             if name in buckets:
                 raise ApiError(409, f"BucketAlreadyExists: {name}")
-            buckets[name] = record(name, urn, name=name, region=inputs.get("region") or "nyc3", acl=inputs.get("acl") or "private",
-                                   force_destroy=bool(inputs.get("forceDestroy")), lifecycle_rules=inputs.get("lifecycleRules") or [])
+            buckets[name] = record(
+                name,
+                urn,
+                name=name,
+                region=inputs.get("region") or "nyc3",
+                acl=inputs.get("acl") or "private",
+                force_destroy=bool(inputs.get("forceDestroy")),
+                lifecycle_rules=inputs.get("lifecycleRules") or [],
+            )
         client = _client(account)
         client.create(name)
         _configure(client, name, inputs)
         return str(name)
 
+    @override
     def is_there(self, account: Account, ident: str) -> bool:
         """Ask the server."""
         return _client(account).exists(ident)
 
+    @override
     def outputs(self, account: Account, record: Record) -> Values:
         """What the API tells about a bucket."""
         host = spaces.endpoint(account.home)
         return {
-            "name": record["name"], "region": record["region"], "acl": record["acl"], "lifecycleRules": record["lifecycle_rules"],
-            "versioning": {"enabled": _client(account).versioning(record["name"])}, "endpoint": host,
-            "bucketDomainName": f"{host}/{record['name']}", "bucketUrn": f"do:space:{record['name']}",
+            "name": record["name"],
+            "region": record["region"],
+            "acl": record["acl"],
+            "lifecycleRules": record["lifecycle_rules"],
+            "versioning": {"enabled": _client(account).versioning(record["name"])},
+            "endpoint": host,
+            "bucketDomainName": f"{host}/{record['name']}",
+            "bucketUrn": f"do:space:{record['name']}",
         }
 
+    @override
     def update(self, account: Account, ident: str, inputs: Values) -> None:
         """Change versioning and life cycle."""
         account.get(self.collection, ident)
@@ -78,6 +96,7 @@ class SpacesBucket(Kind):
             )
         _configure(_client(account), ident, inputs)
 
+    @override
     def delete(self, account: Account, ident: str) -> None:
         """Delete the bucket, and what it holds if the program said so."""
         bucket = account.find(self.collection, ident)
@@ -92,7 +111,9 @@ class SpacesBucket(Kind):
             except S3Error as error:
                 if error.code != "BucketNotEmpty":
                     raise
-                raise ApiError(409, f"BucketNotEmpty: {ident} holds objects; set forceDestroy to delete them too") from None
+                raise ApiError(
+                    409, f"BucketNotEmpty: {ident} holds objects; set forceDestroy to delete them too"
+                ) from None
         with account.state.change() as state:
             del state[self.collection][ident]
 
@@ -100,7 +121,10 @@ class SpacesBucket(Kind):
 def _client(account: Account) -> S3:
     access_key, secret_key = account.spaces_credentials
     if not access_key or not secret_key:
-        raise ApiError(403, "Spaces keys are missing; set SPACES_ACCESS_KEY_ID and SPACES_SECRET_ACCESS_KEY (for the sandbox: make env)")
+        raise ApiError(
+            403,
+            "Spaces keys are missing; set SPACES_ACCESS_KEY_ID and SPACES_SECRET_ACCESS_KEY (sandbox: make env)",
+        )
     return spaces.connect(account.home, access_key, secret_key)
 
 
@@ -113,15 +137,18 @@ def _configure(client: S3, name: str, inputs: Values) -> None:
 
 def _rule(rule: dict[str, Any]) -> str:
     """A lifecycle rule as XML. Unfinished uploads are not mentioned: MinIO removes them by itself after a day."""
-    parts = [f"<ID>{rule['id']}</ID>" if rule.get("id") else "", f"<Status>{'Enabled' if rule.get('enabled') else 'Disabled'}</Status>",
-             f"<Filter><Prefix>{rule.get('prefix') or ''}</Prefix></Filter>"]
     expiration, noncurrent = rule.get("expiration") or {}, rule.get("noncurrentVersionExpiration") or {}
+    actions = ""
     if expiration.get("days"):
-        parts.append(f"<Expiration><Days>{expiration['days']}</Days></Expiration>")
+        actions += f"<Expiration><Days>{expiration['days']}</Days></Expiration>"
     elif expiration.get("expiredObjectDeleteMarker"):
-        parts.append("<Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>")
+        actions += "<Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>"
     if noncurrent.get("days"):
-        parts.append(f"<NoncurrentVersionExpiration><NoncurrentDays>{noncurrent['days']}</NoncurrentDays></NoncurrentVersionExpiration>")
-    if len(parts) == 3:
+        days = f"<NoncurrentDays>{noncurrent['days']}</NoncurrentDays>"
+        actions += f"<NoncurrentVersionExpiration>{days}</NoncurrentVersionExpiration>"
+    if not actions:
         return ""
-    return f"<Rule>{''.join(parts)}</Rule>"
+    name = f"<ID>{escape(rule['id'])}</ID>" if rule.get("id") else ""
+    status = "Enabled" if rule.get("enabled") else "Disabled"
+    prefix = escape(rule.get("prefix") or "")
+    return f"<Rule>{name}<Status>{status}</Status><Filter><Prefix>{prefix}</Prefix></Filter>{actions}</Rule>"

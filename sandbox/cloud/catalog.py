@@ -7,10 +7,33 @@ from typing import Any
 
 from sandbox.cloud.kind import UNKNOWN, Failure
 
-REGIONS = ("nyc1", "nyc2", "nyc3", "sfo2", "sfo3", "ams3", "sgp1", "lon1", "fra1", "tor1", "blr1", "syd1", "atl1", "ric1")
+REGIONS = (
+    "nyc1",
+    "nyc2",
+    "nyc3",
+    "sfo2",
+    "sfo3",
+    "ams3",
+    "sgp1",
+    "lon1",
+    "fra1",
+    "tor1",
+    "blr1",
+    "syd1",
+    "atl1",
+    "ric1",
+)
 SPACES_REGIONS = ("nyc3", "sfo2", "sfo3", "ams3", "sgp1", "lon1", "fra1", "tor1", "blr1", "syd1", "atl1", "ric1")
 BOOTABLE_IMAGE = "debian-13-x64"
-IMAGES = (BOOTABLE_IMAGE, "debian-12-x64", "ubuntu-24-04-x64", "ubuntu-22-04-x64", "fedora-42-x64", "rockylinux-9-x64", "almalinux-9-x64")
+IMAGES = (
+    BOOTABLE_IMAGE,
+    "debian-12-x64",
+    "ubuntu-24-04-x64",
+    "ubuntu-22-04-x64",
+    "fedora-42-x64",
+    "rockylinux-9-x64",
+    "almalinux-9-x64",
+)
 
 _HOURS_PER_MONTH = 672
 _TAG = re.compile(r"[A-Za-z0-9:_-]{1,255}")

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, override
 
 from sandbox.cloud import catalog
 from sandbox.cloud.account import Account, ApiError, new_number
@@ -24,7 +24,7 @@ _NEEDED = {"MX": ("priority",), "SRV": ("priority", "weight", "port"), "CAA": ("
 class Domain(Kind):
     """A zone, served by the sandbox's DNS server."""
 
-    token = "digitalocean:index/domain:Domain"
+    resource_type = "digitalocean:index/domain:Domain"
     collection = "domains"
     properties = (
         Property("name", str, required=True, replaces=True),
@@ -32,6 +32,7 @@ class Domain(Kind):
     )
     computed = ("domainUrn", "ttl")
 
+    @override
     def check(self, inputs: Values) -> Iterator[Failure]:
         """Validate as the API does."""
         name, address = inputs.get("name"), inputs.get("ipAddress")
@@ -40,6 +41,7 @@ class Domain(Kind):
         if isinstance(address, str) and not _is_address(address, 4):
             yield "ipAddress", f"expected an IPv4 address, got {address!r}"
 
+    @override
     def create(self, account: Account, inputs: Values, urn: str) -> str:
         """Add the zone."""
         name = inputs["name"]
@@ -55,13 +57,16 @@ class Domain(Kind):
         _serve(account)
         return str(name)
 
+    @override
     def outputs(self, account: Account, record: Record) -> Values:
         """What the API tells about a domain."""
         return {"name": record["name"], "ttl": record["ttl"], "domainUrn": f"do:domain:{record['name']}"}
 
+    @override
     def update(self, account: Account, ident: str, inputs: Values) -> None:
         """Nothing of a domain can change in place."""
 
+    @override
     def delete(self, account: Account, ident: str) -> None:
         """Remove the zone with its records."""
         with account.state.change() as state:
@@ -75,7 +80,7 @@ class Domain(Kind):
 class DnsRecord(Kind):
     """A record of a zone."""
 
-    token = "digitalocean:index/dnsRecord:DnsRecord"
+    resource_type = "digitalocean:index/dnsRecord:DnsRecord"
     collection = "dns_records"
     properties = (
         Property("domain", str, required=True, replaces=True),
@@ -91,6 +96,7 @@ class DnsRecord(Kind):
     )
     computed = ("fqdn", "ttl")
 
+    @override
     def check(self, inputs: Values) -> Iterator[Failure]:
         """Validate as the API does."""
         kind, name, value, ttl = (inputs.get(key) for key in ("type", "name", "value", "ttl"))
@@ -107,6 +113,7 @@ class DnsRecord(Kind):
         if inputs.get("tag") not in (None, UNKNOWN, *_CAA_TAGS):
             yield "tag", f"expected tag to be one of {', '.join(_CAA_TAGS)}, got {inputs['tag']!r}"
 
+    @override
     def create(self, account: Account, inputs: Values, urn: str) -> str:
         """Add the record; the DNS server answers with it at once."""
         with account.state.change() as state:
@@ -116,12 +123,17 @@ class DnsRecord(Kind):
         _serve(account)
         return str(number)
 
+    @override
     def outputs(self, account: Account, record: Record) -> Values:
         """What the API tells about a record."""
         name, domain = record["name"], record["domain"]
-        told = {key: record.get(key) for key in ("domain", "type", "name", "value", "ttl", "priority", "weight", "port", "flags", "tag")}
+        told = {
+            key: record.get(key)
+            for key in ("domain", "type", "name", "value", "ttl", "priority", "weight", "port", "flags", "tag")
+        }
         return told | {"fqdn": domain if name == "@" else f"{name}.{domain}"}
 
+    @override
     def update(self, account: Account, ident: str, inputs: Values) -> None:
         """Change the record."""
         account.get(self.collection, ident)
@@ -130,6 +142,7 @@ class DnsRecord(Kind):
             state[self.collection][ident].update(_fields(inputs))
         _serve(account)
 
+    @override
     def delete(self, account: Account, ident: str) -> None:
         """Remove the record."""
         with account.state.change() as state:
@@ -147,7 +160,10 @@ def _serve(account: Account) -> None:
 
 
 def _fields(inputs: Values) -> Values:
-    fields = {key: inputs.get(key) for key in ("domain", "type", "name", "value", "priority", "weight", "port", "flags", "tag")}
+    fields = {
+        key: inputs.get(key)
+        for key in ("domain", "type", "name", "value", "priority", "weight", "port", "flags", "tag")
+    }
     return fields | {"ttl": inputs.get("ttl") or _DEFAULT_TTL}
 
 
@@ -164,7 +180,9 @@ def _refuse_conflicts(state: dict[str, Any], inputs: Values, own: str | None) ->
         if other["type"] == new["type"] and other["value"] == new["value"]:
             raise ApiError(422, f"a {new['type']} record of {new['name']} with this value already exists")
         if other["type"] == new["type"] and other["ttl"] != new["ttl"]:
-            raise ApiError(422, f"records with the same name and type must have the same TTL ({other['ttl']}), got {new['ttl']}")
+            raise ApiError(
+                422, f"records with the same name and type must have the same TTL ({other['ttl']}), got {new['ttl']}"
+            )
 
 
 def _check_value(kind: str, value: str) -> Iterator[Failure]:

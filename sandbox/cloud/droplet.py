@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, override
 
 from sandbox import loop, machine
 from sandbox.cloud import catalog
@@ -18,7 +18,7 @@ _USER_DATA_LIMIT = 64 * 1024
 class Droplet(Kind):
     """A virtual machine, run as a container."""
 
-    token = "digitalocean:index/droplet:Droplet"
+    resource_type = "digitalocean:index/droplet:Droplet"
     collection = "droplets"
     properties = (
         Property("image", str, required=True, replaces=True),
@@ -40,9 +40,25 @@ class Droplet(Kind):
         Property("gracefulShutdown", bool, write_only=True),
         Property("volumeIds", list, computed=True),
     )
-    computed = ("createdAt", "disk", "dropletUrn", "ipv4Address", "ipv4AddressPrivate", "locked", "memory", "priceHourly",
-                "priceMonthly", "status", "vcpus", "volumeIds", "region", "vpcUuid", "privateNetworking")
+    computed = (
+        "createdAt",
+        "disk",
+        "dropletUrn",
+        "ipv4Address",
+        "ipv4AddressPrivate",
+        "locked",
+        "memory",
+        "priceHourly",
+        "priceMonthly",
+        "status",
+        "vcpus",
+        "volumeIds",
+        "region",
+        "vpcUuid",
+        "privateNetworking",
+    )
 
+    @override
     def check(self, inputs: Values) -> Iterator[Failure]:
         """Validate as the API does."""
         yield from catalog.one_of("region", inputs.get("region"), catalog.REGIONS)
@@ -59,11 +75,13 @@ class Droplet(Kind):
             if inputs.get(unsupported) not in (None, False, [], UNKNOWN):
                 yield unsupported, f"the sandbox does not offer {unsupported}"
 
+    @override
     def preview(self, inputs: Values) -> Values:
         """A size tells its figures."""
         size = catalog.SIZES.get(str(inputs.get("size")))
         return _figures(size) if size else {}
 
+    @override
     def create(self, account: Account, inputs: Values, urn: str) -> str:
         """Boot a new machine."""
         if inputs["image"] != catalog.BOOTABLE_IMAGE:
@@ -82,46 +100,75 @@ class Droplet(Kind):
                 private_ip = free_private_address(state["vpcs"][vpc_uuid]["ip_range"], taken)
             number = new_number(state)
             droplets[str(number)] = droplet = record(
-                number, urn, name=inputs["name"], image=inputs["image"], size=inputs["size"], region=inputs.get("region") or "nyc3",
-                vpc_uuid=vpc_uuid, ssh_keys=keys, tags=inputs.get("tags") or [],
-                monitoring=bool(inputs.get("monitoring")), backups=bool(inputs.get("backups")),
-                public_ip=free_public_address(subnet, state), private_ip=private_ip, powered=True,
+                number,
+                urn,
+                name=inputs["name"],
+                image=inputs["image"],
+                size=inputs["size"],
+                region=inputs.get("region") or "nyc3",
+                vpc_uuid=vpc_uuid,
+                ssh_keys=keys,
+                tags=inputs.get("tags") or [],
+                monitoring=bool(inputs.get("monitoring")),
+                backups=bool(inputs.get("backups")),
+                public_ip=free_public_address(subnet, state),
+                private_ip=private_ip,
+                powered=True,
             )
         machine.create(account.home, account.state, droplet, inputs.get("userData") or "")
         machine.start(account.home, account.state, droplet)
         return str(number)
 
+    @override
     def outputs(self, account: Account, record: Record) -> Values:
         """What the API tells about a droplet."""
         volumes = account.state.read().get("volumes", {}).values()
         return {
-            "name": record["name"], "image": record["image"], "size": record["size"], "region": record["region"],
-            "vpcUuid": record["vpc_uuid"] or "", "tags": record["tags"], "monitoring": record["monitoring"],
-            "backups": record["backups"], "ipv6": False, "privateNetworking": record["private_ip"] is not None,
-            "createdAt": record["created_at"], "dropletUrn": f"do:droplet:{record['id']}", "locked": False,
-            "ipv4Address": record["public_ip"], "ipv4AddressPrivate": record["private_ip"] or "",
+            "name": record["name"],
+            "image": record["image"],
+            "size": record["size"],
+            "region": record["region"],
+            "vpcUuid": record["vpc_uuid"] or "",
+            "tags": record["tags"],
+            "monitoring": record["monitoring"],
+            "backups": record["backups"],
+            "ipv6": False,
+            "privateNetworking": record["private_ip"] is not None,
+            "createdAt": record["created_at"],
+            "dropletUrn": f"do:droplet:{record['id']}",
+            "locked": False,
+            "ipv4Address": record["public_ip"],
+            "ipv4AddressPrivate": record["private_ip"] or "",
             "status": "active" if machine.is_on(account.home, record) else "off",
             "volumeIds": sorted(volume["id"] for volume in volumes if record["id"] in volume["droplet_ids"]),
             **_figures(catalog.SIZES[record["size"]]),
         }
 
+    @override
     def update(self, account: Account, ident: str, inputs: Values) -> None:
         """Rename, tag, or resize in place (power off, resize, power on)."""
         droplet = account.get(self.collection, ident)
         resized = inputs["size"] != droplet["size"]
         was_on = machine.is_on(account.home, droplet)
         if resized:
-            if inputs.get("resizeDisk", True) and catalog.SIZES[inputs["size"]].disk_gb < catalog.SIZES[droplet["size"]].disk_gb:
+            if (
+                inputs.get("resizeDisk", True)
+                and catalog.SIZES[inputs["size"]].disk_gb < catalog.SIZES[droplet["size"]].disk_gb
+            ):
                 raise ApiError(422, "This size is not available because it has a smaller disk.")
             machine.stop(account.home, droplet)
         with account.state.change() as state:
             state["droplets"][ident].update(
-                name=inputs["name"], size=inputs["size"], tags=inputs.get("tags") or [], backups=bool(inputs.get("backups")),
+                name=inputs["name"],
+                size=inputs["size"],
+                tags=inputs.get("tags") or [],
+                backups=bool(inputs.get("backups")),
             )
         if was_on:
             machine.start(account.home, account.state, droplet)
         machine.refresh_all(account.home, account.state)
 
+    @override
     def delete(self, account: Account, ident: str) -> None:
         """Destroy the machine and its disk; attached volumes and reserved addresses stay, free."""
         droplet = account.find(self.collection, ident)
@@ -144,12 +191,17 @@ class Droplet(Kind):
 
 def _key_id(state: dict[str, Any], key: str) -> str:
     """The id of a key that is named by id or by fingerprint."""
-    for ident, record in state.get("ssh_keys", {}).items():
-        if key in (ident, record["fingerprint"]):
+    for ident, known in state.get("ssh_keys", {}).items():
+        if key in (ident, known["fingerprint"]):
             return str(ident)
     raise ApiError(422, f"{key} are invalid key identifiers for Droplet creation.")
 
 
 def _figures(size: catalog.Size) -> Values:
-    return {"vcpus": size.vcpus, "memory": size.memory_mb, "disk": size.disk_gb, "priceMonthly": size.price_monthly,
-            "priceHourly": size.price_hourly}
+    return {
+        "vcpus": size.vcpus,
+        "memory": size.memory_mb,
+        "disk": size.disk_gb,
+        "priceMonthly": size.price_monthly,
+        "priceHourly": size.price_hourly,
+    }

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, override
 
 from sandbox import machine
 from sandbox.cloud import catalog
@@ -19,7 +19,7 @@ _LAST_PORT = 65535
 class Firewall(Kind):
     """Packet filter in front of droplets; what it does not allow, it drops."""
 
-    token = "digitalocean:index/firewall:Firewall"
+    resource_type = "digitalocean:index/firewall:Firewall"
     collection = "firewalls"
     properties = (
         Property("name", str, autoname=True),
@@ -30,11 +30,15 @@ class Firewall(Kind):
     )
     computed = ("createdAt", "pendingChanges", "status")
 
+    @override
     def check(self, inputs: Values) -> Iterator[Failure]:
         """Validate as the API does."""
         name = inputs.get("name")
         if isinstance(name, str) and not _NAME.fullmatch(name):
-            yield "name", f"name must only contain alphanumeric characters, periods, dashes and underscores, got {name!r}"
+            yield (
+                "name",
+                f"name must only contain alphanumeric characters, periods, dashes and underscores, got {name!r}",
+            )
         yield from catalog.tags(inputs.get("tags"))
         if not inputs.get("inboundRules") and not inputs.get("outboundRules"):
             yield "inboundRules", "At least one rule must be specified"
@@ -44,6 +48,7 @@ class Firewall(Kind):
                 if isinstance(rule, dict):
                     yield from ((f"{property_name}[{number}]", reason) for reason in _check_rule(rule, side))
 
+    @override
     def create(self, account: Account, inputs: Values, urn: str) -> str:
         """Put the filter in place."""
         with account.state.change() as state:
@@ -53,13 +58,21 @@ class Firewall(Kind):
         machine.refresh_all(account.home, account.state)
         return ident
 
+    @override
     def outputs(self, account: Account, record: Record) -> Values:
         """What the API tells about a firewall."""
         return {
-            "name": record["name"], "dropletIds": record["droplet_ids"], "tags": record["tags"], "inboundRules": record["inbound_rules"],
-            "outboundRules": record["outbound_rules"], "createdAt": record["created_at"], "pendingChanges": [], "status": "succeeded",
+            "name": record["name"],
+            "dropletIds": record["droplet_ids"],
+            "tags": record["tags"],
+            "inboundRules": record["inbound_rules"],
+            "outboundRules": record["outbound_rules"],
+            "createdAt": record["created_at"],
+            "pendingChanges": [],
+            "status": "succeeded",
         }
 
+    @override
     def update(self, account: Account, ident: str, inputs: Values) -> None:
         """Change the filter; connections that are open and still allowed go on."""
         account.get(self.collection, ident)
@@ -67,6 +80,7 @@ class Firewall(Kind):
             state[self.collection][ident].update(_fields(state, inputs))
         machine.refresh_all(account.home, account.state)
 
+    @override
     def delete(self, account: Account, ident: str) -> None:
         """Take the filter away."""
         with account.state.change() as state:
@@ -79,8 +93,11 @@ def _fields(state: dict[str, Any], inputs: Values) -> Values:
         if str(droplet_id) not in state.get("droplets", {}):
             raise ApiError(422, f"droplet {droplet_id} does not exist")
     return {
-        "name": inputs["name"], "droplet_ids": inputs.get("dropletIds") or [], "tags": inputs.get("tags") or [],
-        "inbound_rules": inputs.get("inboundRules") or [], "outbound_rules": inputs.get("outboundRules") or [],
+        "name": inputs["name"],
+        "droplet_ids": inputs.get("dropletIds") or [],
+        "tags": inputs.get("tags") or [],
+        "inbound_rules": inputs.get("inboundRules") or [],
+        "outbound_rules": inputs.get("outboundRules") or [],
     }
 
 

@@ -44,24 +44,24 @@ class Property:
 class Kind(ABC):
     """A resource type: its rules, and what it does on this machine."""
 
-    token: ClassVar[str]
+    resource_type: ClassVar[str]
     collection: ClassVar[str]
     properties: ClassVar[tuple[Property, ...]]
     computed: ClassVar[tuple[str, ...]] = ()
     """Outputs that only exist once the resource does."""
 
-    def check(self, inputs: Values) -> Iterator[Failure]:
+    def check(self, inputs: Values) -> Iterator[Failure]:  # noqa: ARG002 most types say more
         """What is wrong with inputs whose types are right; values may be absent or UNKNOWN."""
         yield from ()
 
-    def check_change(self, old: Values, new: Values) -> None:
+    def check_change(self, old: Values, new: Values) -> None:  # noqa: B027 few changes are refused
         """Refuse, at preview already, a change the API would refuse."""
 
-    def preview(self, inputs: Values) -> Values:
+    def preview(self, inputs: Values) -> Values:  # noqa: ARG002 few outputs are known early
         """Outputs that can be told from the inputs before anything exists."""
         return {}
 
-    def is_there(self, account: Account, ident: str) -> bool:
+    def is_there(self, account: Account, ident: str) -> bool:  # noqa: ARG002 most types live in the state alone
         """Whether a recorded resource still exists outside the account's state."""
         return True
 

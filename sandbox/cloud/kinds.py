@@ -13,10 +13,23 @@ from sandbox.cloud.volume import Volume, VolumeAttachment
 from sandbox.cloud.vpc import Vpc
 
 _ALL: tuple[Kind, ...] = (
-    SshKey(), Vpc(), Droplet(), ReservedIp(), ReservedIpAssignment(), Volume(), VolumeAttachment(), Firewall(), Domain(), DnsRecord(),
-    SpacesBucket(), Project(), UptimeCheck(), UptimeAlert(), MonitorAlert(),
+    SshKey(),
+    Vpc(),
+    Droplet(),
+    ReservedIp(),
+    ReservedIpAssignment(),
+    Volume(),
+    VolumeAttachment(),
+    Firewall(),
+    Domain(),
+    DnsRecord(),
+    SpacesBucket(),
+    Project(),
+    UptimeCheck(),
+    UptimeAlert(),
+    MonitorAlert(),
 )
-KINDS = {kind.token: kind for kind in _ALL}
+KINDS = {kind.resource_type: kind for kind in _ALL}
 """Resource types by their token."""
 COLLECTIONS = {kind.collection: kind for kind in _ALL}
 """Resource types by their place in the state file."""

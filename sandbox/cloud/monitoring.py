@@ -3,7 +3,7 @@
 import re
 import urllib.parse
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, override
 
 from sandbox.cloud import catalog
 from sandbox.cloud.account import Account, ApiError, new_uuid
@@ -18,11 +18,18 @@ _PERIODS = ("2m", "3m", "5m", "10m", "15m", "30m", "1h")
 _WINDOWS = ("5m", "10m", "30m", "1h")
 _COMPARES = ("GreaterThan", "LessThan")
 _DROPLET_METRICS = (
-    "v1/insights/droplet/load_1", "v1/insights/droplet/load_5", "v1/insights/droplet/load_15",
-    "v1/insights/droplet/memory_utilization_percent", "v1/insights/droplet/disk_utilization_percent", "v1/insights/droplet/cpu",
-    "v1/insights/droplet/disk_read", "v1/insights/droplet/disk_write",
-    "v1/insights/droplet/public_outbound_bandwidth", "v1/insights/droplet/public_inbound_bandwidth",
-    "v1/insights/droplet/private_outbound_bandwidth", "v1/insights/droplet/private_inbound_bandwidth",
+    "v1/insights/droplet/load_1",
+    "v1/insights/droplet/load_5",
+    "v1/insights/droplet/load_15",
+    "v1/insights/droplet/memory_utilization_percent",
+    "v1/insights/droplet/disk_utilization_percent",
+    "v1/insights/droplet/cpu",
+    "v1/insights/droplet/disk_read",
+    "v1/insights/droplet/disk_write",
+    "v1/insights/droplet/public_outbound_bandwidth",
+    "v1/insights/droplet/public_inbound_bandwidth",
+    "v1/insights/droplet/private_outbound_bandwidth",
+    "v1/insights/droplet/private_inbound_bandwidth",
 )
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
@@ -32,6 +39,7 @@ class _Kept(Kind):
 
     identifier: str | None = None
 
+    @override
     def create(self, account: Account, inputs: Values, urn: str) -> str:
         """Remember it."""
         with account.state.change() as state:
@@ -43,10 +51,12 @@ class _Kept(Kind):
     def require(self, state: dict[str, Any], inputs: Values) -> None:
         """Refuse a reference to something that does not exist."""
 
+    @override
     def outputs(self, account: Account, record: Record) -> Values:
         """What the API tells about it."""
         return dict(record["inputs"]) | ({self.identifier: record["id"]} if self.identifier else {})
 
+    @override
     def update(self, account: Account, ident: str, inputs: Values) -> None:
         """Remember it changed."""
         account.get(self.collection, ident)
@@ -54,6 +64,7 @@ class _Kept(Kind):
             self.require(state, inputs)
             state[self.collection][ident]["inputs"] = self._complete(inputs)
 
+    @override
     def delete(self, account: Account, ident: str) -> None:
         """Forget it."""
         with account.state.change() as state:
@@ -66,7 +77,7 @@ class _Kept(Kind):
 class UptimeCheck(_Kept):
     """A check from outside."""
 
-    token = "digitalocean:index/uptimeCheck:UptimeCheck"
+    resource_type = "digitalocean:index/uptimeCheck:UptimeCheck"
     collection = "uptime_checks"
     properties = (
         Property("name", str, autoname=True),
@@ -76,6 +87,7 @@ class UptimeCheck(_Kept):
         Property("enabled", bool, default=True),
     )
 
+    @override
     def check(self, inputs: Values) -> Iterator[Failure]:
         """Validate as the API does."""
         yield from catalog.one_of("type", inputs.get("type"), _CHECK_TYPES)
@@ -91,7 +103,7 @@ class UptimeCheck(_Kept):
 class UptimeAlert(_Kept):
     """A notification about an uptime check."""
 
-    token = "digitalocean:index/uptimeAlert:UptimeAlert"
+    resource_type = "digitalocean:index/uptimeAlert:UptimeAlert"
     collection = "uptime_alerts"
     properties = (
         Property("name", str, autoname=True),
@@ -103,6 +115,7 @@ class UptimeAlert(_Kept):
         Property("notifications", list, required=True),
     )
 
+    @override
     def check(self, inputs: Values) -> Iterator[Failure]:
         """Validate as the API does."""
         yield from catalog.one_of("type", inputs.get("type"), _UPTIME_ALERT_TYPES)
@@ -120,7 +133,7 @@ class UptimeAlert(_Kept):
 class MonitorAlert(_Kept):
     """An alert policy on a droplet's metrics."""
 
-    token = "digitalocean:index/monitorAlert:MonitorAlert"
+    resource_type = "digitalocean:index/monitorAlert:MonitorAlert"
     collection = "monitor_alerts"
     identifier = "uuid"
     properties = (
@@ -136,6 +149,7 @@ class MonitorAlert(_Kept):
     )
     computed = ("uuid",)
 
+    @override
     def check(self, inputs: Values) -> Iterator[Failure]:
         """Validate as the API does."""
         yield from catalog.one_of("type", inputs.get("type"), _DROPLET_METRICS)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, override
 
 from sandbox.cloud import catalog
 from sandbox.cloud.account import Account, ApiError, new_uuid, now, refuse_duplicate
@@ -11,7 +11,13 @@ from sandbox.state import Record
 
 _ENVIRONMENTS = ("Development", "Staging", "Production")
 _URN = re.compile(r"do:(droplet|volume|domain|reservedip|space):(.+)")
-_COLLECTIONS = {"droplet": "droplets", "volume": "volumes", "domain": "domains", "reservedip": "reserved_ips", "space": "buckets"}
+_COLLECTIONS = {
+    "droplet": "droplets",
+    "volume": "volumes",
+    "domain": "domains",
+    "reservedip": "reserved_ips",
+    "space": "buckets",
+}
 _LONGEST_NAME = 175
 _DEFAULT_PURPOSE = "Web Application"
 
@@ -19,7 +25,7 @@ _DEFAULT_PURPOSE = "Web Application"
 class Project(Kind):
     """A named group of resources."""
 
-    token = "digitalocean:index/project:Project"
+    resource_type = "digitalocean:index/project:Project"
     collection = "projects"
     properties = (
         Property("name", str, autoname=True),
@@ -31,40 +37,55 @@ class Project(Kind):
     )
     computed = ("createdAt", "ownerId", "ownerUuid", "updatedAt", "resources")
 
+    @override
     def check(self, inputs: Values) -> Iterator[Failure]:
         """Validate as the API does."""
         name, environment, resources = (inputs.get(key) for key in ("name", "environment", "resources"))
         if isinstance(name, str) and len(name) > _LONGEST_NAME:
             yield "name", f"name must have at most {_LONGEST_NAME} characters"
-        yield from catalog.one_of("environment", environment.title() if isinstance(environment, str) else environment, _ENVIRONMENTS)
+        yield from catalog.one_of(
+            "environment", environment.title() if isinstance(environment, str) else environment, _ENVIRONMENTS
+        )
         for urn in resources if isinstance(resources, list) else []:
             if isinstance(urn, str) and not _URN.fullmatch(urn):
                 yield "resources", f"a project takes droplets, volumes, domains, reserved IPs and Spaces, got {urn!r}"
 
+    @override
     def create(self, account: Account, inputs: Values, urn: str) -> str:
         """Make the group."""
         with account.state.change() as state:
             refuse_duplicate(state, self.collection, "name", inputs["name"], "name is already in use")
             ident = new_uuid()
-            state.setdefault(self.collection, {})[ident] = record(ident, urn, updated_at=now(), **_fields(state, inputs))
+            state.setdefault(self.collection, {})[ident] = record(
+                ident, urn, updated_at=now(), **_fields(state, inputs)
+            )
         return ident
 
+    @override
     def outputs(self, account: Account, record: Record) -> Values:
         """What the API tells about a project; resources that are gone have left it."""
         state = account.state.read()
         return {
-            "name": record["name"], "description": record["description"], "purpose": record["purpose"],
-            "environment": record["environment"], "isDefault": record["is_default"], "createdAt": record["created_at"],
-            "updatedAt": record["updated_at"], "ownerId": 1, "ownerUuid": "00000000-0000-4000-8000-000000000001",
+            "name": record["name"],
+            "description": record["description"],
+            "purpose": record["purpose"],
+            "environment": record["environment"],
+            "isDefault": record["is_default"],
+            "createdAt": record["created_at"],
+            "updatedAt": record["updated_at"],
+            "ownerId": 1,
+            "ownerUuid": "00000000-0000-4000-8000-000000000001",
             "resources": [urn for urn in record["resources"] if _exists(state, urn)],
         }
 
+    @override
     def update(self, account: Account, ident: str, inputs: Values) -> None:
         """Change the group."""
         account.get(self.collection, ident)
         with account.state.change() as state:
             state[self.collection][ident].update(_fields(state, inputs), updated_at=now())
 
+    @override
     def delete(self, account: Account, ident: str) -> None:
         """Remove the group; its resources move to the default project."""
         with account.state.change() as state:
@@ -77,8 +98,12 @@ def _fields(state: dict[str, Any], inputs: Values) -> Values:
         if not _exists(state, urn):
             raise ApiError(404, f"resource {urn} could not be found")
     return {
-        "name": inputs["name"], "description": inputs.get("description") or "", "purpose": inputs.get("purpose") or _DEFAULT_PURPOSE,
-        "environment": (inputs.get("environment") or "").title(), "is_default": bool(inputs.get("isDefault")), "resources": resources,
+        "name": inputs["name"],
+        "description": inputs.get("description") or "",
+        "purpose": inputs.get("purpose") or _DEFAULT_PURPOSE,
+        "environment": (inputs.get("environment") or "").title(),
+        "is_default": bool(inputs.get("isDefault")),
+        "resources": resources,
     }
 
 

@@ -1,6 +1,7 @@
 """Reserved IPs and their assignment to droplets."""
 
 from collections.abc import Iterator
+from typing import override
 
 from sandbox import machine
 from sandbox.cloud import catalog
@@ -13,7 +14,7 @@ from sandbox.state import Record
 class ReservedIp(Kind):
     """A public address that outlives droplets."""
 
-    token = "digitalocean:index/reservedIp:ReservedIp"
+    resource_type = "digitalocean:index/reservedIp:ReservedIp"
     collection = "reserved_ips"
     properties = (
         Property("region", str, required=True, replaces=True),
@@ -22,12 +23,14 @@ class ReservedIp(Kind):
     )
     computed = ("ipAddress", "reservedIpUrn")
 
+    @override
     def check(self, inputs: Values) -> Iterator[Failure]:
         """Validate as the API does."""
         yield from catalog.one_of("region", inputs.get("region"), catalog.REGIONS)
         if inputs.get("ipAddress"):
             yield "ipAddress", "an address cannot be chosen; leave ipAddress out"
 
+    @override
     def create(self, account: Account, inputs: Values, urn: str) -> str:
         """Take a free address."""
         with account.state.change() as state:
@@ -41,16 +44,23 @@ class ReservedIp(Kind):
         machine.refresh_all(account.home, account.state)
         return address
 
+    @override
     def outputs(self, account: Account, record: Record) -> Values:
         """What the API tells about a reserved IP."""
-        return {"ipAddress": record["id"], "region": record["region"], "dropletId": record["droplet_id"],
-                "reservedIpUrn": f"do:reservedip:{record['id']}"}
+        return {
+            "ipAddress": record["id"],
+            "region": record["region"],
+            "dropletId": record["droplet_id"],
+            "reservedIpUrn": f"do:reservedip:{record['id']}",
+        }
 
+    @override
     def update(self, account: Account, ident: str, inputs: Values) -> None:
         """Assign the address, or free it."""
         account.get(self.collection, ident)
         _assign(account, ident, inputs.get("dropletId"))
 
+    @override
     def delete(self, account: Account, ident: str) -> None:
         """Give the address back."""
         with account.state.change() as state:
@@ -61,13 +71,14 @@ class ReservedIp(Kind):
 class ReservedIpAssignment(Kind):
     """A reserved IP at a droplet."""
 
-    token = "digitalocean:index/reservedIpAssignment:ReservedIpAssignment"
+    resource_type = "digitalocean:index/reservedIpAssignment:ReservedIpAssignment"
     collection = "reserved_ip_assignments"
     properties = (
         Property("dropletId", int, required=True, replaces=True),
         Property("ipAddress", str, required=True, replaces=True),
     )
 
+    @override
     def create(self, account: Account, inputs: Values, urn: str) -> str:
         """Assign the address; it answers at once and after each boot."""
         _assign(account, inputs["ipAddress"], inputs["dropletId"])
@@ -78,19 +89,23 @@ class ReservedIpAssignment(Kind):
             )
         return ident
 
+    @override
     def is_there(self, account: Account, ident: str) -> bool:
         """An assignment ends with its droplet, its address, or when the address moves on."""
         assignment = account.get(self.collection, ident)
         reserved = account.find("reserved_ips", assignment["ip_address"])
         return reserved is not None and reserved["droplet_id"] == assignment["droplet_id"]
 
+    @override
     def outputs(self, account: Account, record: Record) -> Values:
         """What the API tells about an assignment."""
         return {"dropletId": record["droplet_id"], "ipAddress": record["ip_address"]}
 
+    @override
     def update(self, account: Account, ident: str, inputs: Values) -> None:
         """Nothing of an assignment can change in place."""
 
+    @override
     def delete(self, account: Account, ident: str) -> None:
         """Free the address, unless it has moved on to another droplet."""
         assignment = account.find(self.collection, ident)

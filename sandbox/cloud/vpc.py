@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, override
 
 from sandbox import machine
 from sandbox.cloud import catalog
@@ -16,14 +16,16 @@ _NAME = re.compile(r"[A-Za-z0-9.-]{1,255}")
 _PREFIXES = range(16, 29)
 _PRIVATE = [ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 # DigitalOcean's own networks.
-_RESERVED = [ipaddress.IPv4Network(block) for block in ("10.244.0.0/16", "10.245.0.0/16", "10.246.0.0/24", "10.229.0.0/16")]
+_RESERVED = [
+    ipaddress.IPv4Network(block) for block in ("10.244.0.0/16", "10.245.0.0/16", "10.246.0.0/24", "10.229.0.0/16")
+]
 _AUTOMATIC = list(ipaddress.IPv4Network("10.100.0.0/14").subnets(new_prefix=20))
 
 
 class Vpc(Kind):
     """A private network of droplets."""
 
-    token = "digitalocean:index/vpc:Vpc"
+    resource_type = "digitalocean:index/vpc:Vpc"
     collection = "vpcs"
     properties = (
         Property("name", str, autoname=True),
@@ -33,6 +35,7 @@ class Vpc(Kind):
     )
     computed = ("createdAt", "default", "vpcUrn", "ipRange")
 
+    @override
     def check(self, inputs: Values) -> Iterator[Failure]:
         """Validate as the API does."""
         yield from catalog.one_of("region", inputs.get("region"), catalog.REGIONS)
@@ -42,6 +45,7 @@ class Vpc(Kind):
         if isinstance(ip_range, str):
             yield from _check_range(ip_range)
 
+    @override
     def create(self, account: Account, inputs: Values, urn: str) -> str:
         """Make the network; its link appears with its first droplet."""
         with account.state.change() as state:
@@ -49,26 +53,41 @@ class Vpc(Kind):
             ip_range = inputs.get("ipRange") or _free_range(state)
             for other in state.get(self.collection, {}).values():
                 if ipaddress.IPv4Network(other["ip_range"]).overlaps(ipaddress.IPv4Network(ip_range)):
-                    raise ApiError(422, f"This range/size overlaps with another VPC network in your account: {other['ip_range']}")
+                    raise ApiError(
+                        422, f"This range/size overlaps with another VPC network in your account: {other['ip_range']}"
+                    )
             ident = new_uuid()
             state.setdefault(self.collection, {})[ident] = record(
-                ident, urn, name=inputs["name"], region=inputs["region"], description=inputs.get("description") or "", ip_range=ip_range
+                ident,
+                urn,
+                name=inputs["name"],
+                region=inputs["region"],
+                description=inputs.get("description") or "",
+                ip_range=ip_range,
             )
         return ident
 
+    @override
     def outputs(self, account: Account, record: Record) -> Values:
         """What the API tells about a VPC."""
         return {
-            "name": record["name"], "region": record["region"], "description": record["description"], "ipRange": record["ip_range"],
-            "createdAt": record["created_at"], "default": False, "vpcUrn": f"do:vpc:{record['id']}",
+            "name": record["name"],
+            "region": record["region"],
+            "description": record["description"],
+            "ipRange": record["ip_range"],
+            "createdAt": record["created_at"],
+            "default": False,
+            "vpcUrn": f"do:vpc:{record['id']}",
         }
 
+    @override
     def update(self, account: Account, ident: str, inputs: Values) -> None:
         """Rename or describe the network."""
         account.get(self.collection, ident)
         with account.state.change() as state:
             state[self.collection][ident].update(name=inputs["name"], description=inputs.get("description") or "")
 
+    @override
     def delete(self, account: Account, ident: str) -> None:
         """Remove the network once it is empty."""
         with account.state.change() as state:

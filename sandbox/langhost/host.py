@@ -24,6 +24,7 @@ _RUNNER = Path(__file__).with_name("run.py")
 _ERROR_WAS_SHOWN = 32
 _MESSAGE_LIMIT = 400 * 1024 * 1024
 _WORKERS = 16
+_CHUNK = 64 * 1024
 
 
 class Host(language_pb2_grpc.LanguageRuntimeServicer):
@@ -81,10 +82,19 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
         info = request.info
         directory = info.program_directory or request.pwd
         job = {
-            "engine": self._engine, "monitor": request.monitor_address, "project": request.project, "stack": request.stack,
-            "organization": request.organization or "organization", "dry_run": request.dryRun, "parallel": request.parallel,
-            "config": dict(request.config), "secret_keys": list(request.configSecretKeys), "directory": request.pwd or directory,
-            "root": info.root_directory, "program": str(Path(directory, info.entry_point or ".")), "arguments": list(request.args),
+            "engine": self._engine,
+            "monitor": request.monitor_address,
+            "project": request.project,
+            "stack": request.stack,
+            "organization": request.organization or "organization",
+            "dry_run": request.dryRun,
+            "parallel": request.parallel,
+            "config": dict(request.config),
+            "secret_keys": list(request.configSecretKeys),
+            "directory": request.pwd or directory,
+            "root": info.root_directory,
+            "program": str(Path(directory, info.entry_point or ".")),
+            "arguments": list(request.args),
         }
         child = subprocess.Popen([_interpreter(info), "-u", str(_RUNNER)], stdin=subprocess.PIPE)
         with self._tracked(child, context):
@@ -99,17 +109,24 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
         """Run a plugin, such as a policy pack, and pass on what it prints."""
         info = request.info
         if request.kind == "analyzer":
-            command, directory = ["-u", "-m", "pulumi.policy", *request.args, info.program_directory], info.program_directory
+            command, directory = (
+                ["-u", "-m", "pulumi.policy", *request.args, info.program_directory],
+                info.program_directory,
+            )
         else:
             command, directory = ["-u", info.program_directory, *request.args], request.pwd
         child = subprocess.Popen(
-            [_interpreter(info), *command], cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [_interpreter(info), *command],
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=os.environ | dict(entry.split("=", 1) for entry in request.env if "=" in entry),
         )
         with self._tracked(child, context):
-            assert child.stdout is not None and child.stderr is not None
-            for channel, chunk in _merged({"stdout": child.stdout, "stderr": child.stderr}):
-                yield language_pb2.RunPluginResponse(**{channel: chunk})
+            for is_error, chunk in _merged(child):
+                response = language_pb2.RunPluginResponse
+                yield response(stderr=chunk) if is_error else response(stdout=chunk)
             yield language_pb2.RunPluginResponse(exitcode=child.wait())
 
     @override
@@ -124,7 +141,7 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
             child.terminate()
 
     def _tracked(self, child: "subprocess.Popen[bytes]", context: grpc.ServicerContext) -> "_Tracked":
-        context.add_callback(lambda: child.poll() is None and child.terminate())
+        context.add_callback(child.terminate)
         return _Tracked(self._children, child)
 
 
@@ -148,24 +165,25 @@ def _interpreter(info: Any) -> str:
     return str(Path(info.root_directory, environment, "bin", "python")) if environment else sys.executable
 
 
-def _merged(pipes: dict[str, IO[bytes]]) -> Iterator[tuple[str, bytes]]:
-    """What several pipes deliver, as it comes, until all are closed."""
-    chunks: queue.Queue[tuple[str, bytes]] = queue.Queue()
+def _merged(child: "subprocess.Popen[bytes]") -> Iterator[tuple[bool, bytes]]:
+    """What a child prints, as it comes, and whether it came from standard error; ends when both channels close."""
+    chunks: queue.Queue[tuple[bool, bytes]] = queue.Queue()
+    pipes = [(is_error, pipe) for is_error, pipe in ((False, child.stdout), (True, child.stderr)) if pipe is not None]
 
-    def pump(name: str, descriptor: int) -> None:
-        while chunk := os.read(descriptor, 65536):
-            chunks.put((name, chunk))
-        chunks.put((name, b""))
+    def pump(is_error: bool, pipe: IO[bytes]) -> None:
+        while chunk := os.read(pipe.fileno(), _CHUNK):
+            chunks.put((is_error, chunk))
+        chunks.put((is_error, b""))
 
-    for name, pipe in pipes.items():
-        threading.Thread(target=pump, args=(name, pipe.fileno()), daemon=True).start()
-    open_pipes = len(pipes)
-    while open_pipes:
-        name, chunk = chunks.get()
+    for is_error, pipe in pipes:
+        threading.Thread(target=pump, args=(is_error, pipe), daemon=True).start()
+    still_open = len(pipes)
+    while still_open:
+        is_error, chunk = chunks.get()
         if chunk:
-            yield name, chunk
+            yield is_error, chunk
         else:
-            open_pipes -= 1
+            still_open -= 1
 
 
 def _until_parent_ends(stop: threading.Event) -> None:

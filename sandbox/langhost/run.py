@@ -22,8 +22,14 @@ def main() -> int:
     set_all_config(job["config"], job["secret_keys"])
     configure(
         Settings(
-            monitor=job["monitor"], engine=job["engine"], project=job["project"], stack=job["stack"], parallel=job["parallel"],
-            dry_run=job["dry_run"], organization=job["organization"], root_directory=job["root"],
+            monitor=job["monitor"],
+            engine=job["engine"],
+            project=job["project"],
+            stack=job["stack"],
+            parallel=job["parallel"],
+            dry_run=job["dry_run"],
+            organization=job["organization"],
+            root_directory=job["root"],
         )
     )
     os.chdir(job["directory"])
@@ -32,14 +38,18 @@ def main() -> int:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     loop.set_default_executor(ThreadPoolExecutor(max_workers=max(job["parallel"], 1) * _THREADS_PER_RESOURCE))
+
+    def run_program() -> None:
+        runpy.run_path(job["program"], run_name="__main__")
+
     try:
-        loop.run_until_complete(run_in_stack(lambda: runpy.run_path(job["program"], run_name="__main__")))
+        loop.run_until_complete(run_in_stack(run_program))
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
         return _ERROR_WAS_SHOWN
     except KeyboardInterrupt:
         return _ERROR_WAS_SHOWN
-    except Exception:
+    except Exception:  # noqa: BLE001 whatever the program raises is for its author to read
         pulumi.log.error(f"the program failed:\n{traceback.format_exc()}")
         return _ERROR_WAS_SHOWN
     return 0

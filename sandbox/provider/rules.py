@@ -6,7 +6,14 @@ from typing import Any
 
 from sandbox.cloud.kind import UNKNOWN, Failure, Kind, Property, Values
 
-_TYPE_NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "a boolean", list: "a list", dict: "an object"}
+_TYPE_NAMES = {
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    bool: "a boolean",
+    list: "a list",
+    dict: "an object",
+}
 
 
 def fill_names(kind: Kind, urn: str, seed: bytes, old: Values, new: Values) -> Values:
@@ -28,9 +35,11 @@ def check(kind: Kind, inputs: Values) -> Iterator[Failure]:
             failures.append((name, f"an argument named {name!r} is not expected here"))
         elif value is not UNKNOWN and not _has_type(value, properties[name].type):
             failures.append((name, f"expected {_TYPE_NAMES[properties[name].type]}, got {value!r}"))
-    for prop in kind.properties:
-        if prop.required and inputs.get(prop.name) in (None, ""):
-            failures.append((prop.name, f"missing required argument: {prop.name}"))
+    failures += [
+        (prop.name, f"missing required argument: {prop.name}")
+        for prop in kind.properties
+        if prop.required and inputs.get(prop.name) in (None, "")
+    ]
     yield from failures or kind.check(inputs)
 
 

@@ -20,7 +20,11 @@ from sandbox.provider import rules
 from sandbox.provider.values import dump, load
 from sandbox.tidy import tidy
 
-_SECRET_CONFIG = {"token": "DIGITALOCEAN_TOKEN", "spacesAccessId": "SPACES_ACCESS_KEY_ID", "spacesSecretKey": "SPACES_SECRET_ACCESS_KEY"}
+_SECRET_CONFIG = {
+    "token": "DIGITALOCEAN_TOKEN",
+    "spacesAccessId": "SPACES_ACCESS_KEY_ID",
+    "spacesSecretKey": "SPACES_SECRET_ACCESS_KEY",
+}
 
 
 def _people_errors[Request, Response](
@@ -49,7 +53,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     @_people_errors
     def Handshake(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Agree on the protocol; secrets are left to the engine, which then keeps them secret in its state."""
-        return provider_pb2.ProviderHandshakeResponse(accept_secrets=False, accept_resources=False, accept_outputs=False)
+        return provider_pb2.ProviderHandshakeResponse(
+            accept_secrets=False, accept_resources=False, accept_outputs=False
+        )
 
     @override
     @_people_errors
@@ -74,7 +80,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Take the credentials and put crashed droplets back on their feet, as a hypervisor does."""
         given = load(request.args)
-        credentials = {name: str(given.get(name) or os.environ.get(variable) or "") for name, variable in _SECRET_CONFIG.items()}
+        credentials = {
+            name: str(given.get(name) or os.environ.get(variable) or "") for name, variable in _SECRET_CONFIG.items()
+        }
         if not credentials["token"] and given.get("token") is not UNKNOWN:
             raise ApiError(401, "Unable to authenticate you; set DIGITALOCEAN_TOKEN (for the sandbox: make env)")
         self._account.spaces_credentials = credentials["spacesAccessId"], credentials["spacesSecretKey"]
@@ -89,7 +97,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if old:
             self._confirm_only(kind, request.urn)
         inputs = rules.fill_names(kind, request.urn, request.randomSeed, old, load(request.news))
-        failures = [provider_pb2.CheckFailure(property=name, reason=reason) for name, reason in rules.check(kind, inputs)]
+        failures = [
+            provider_pb2.CheckFailure(property=name, reason=reason) for name, reason in rules.check(kind, inputs)
+        ]
         return provider_pb2.CheckResponse(inputs=dump(inputs), failures=failures)
 
     @override
@@ -106,11 +116,16 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         details = {}
         for prop in changes:
             word = "ADD" if prop.name not in old else "DELETE" if prop.name not in new else "UPDATE"
-            details[prop.name] = diff(kind=diff.Kind.Value(word + ("_REPLACE" if prop.replaces else "")), inputDiff=True)
+            details[prop.name] = diff(
+                kind=diff.Kind.Value(word + ("_REPLACE" if prop.replaces else "")), inputDiff=True
+            )
         replaces = [prop.name for prop in changes if prop.replaces]
         return provider_pb2.DiffResponse(
             changes=provider_pb2.DiffResponse.DIFF_SOME if changes else provider_pb2.DiffResponse.DIFF_NONE,
-            diffs=[prop.name for prop in changes], replaces=replaces, detailedDiff=details, hasDetailedDiff=True,
+            diffs=[prop.name for prop in changes],
+            replaces=replaces,
+            detailedDiff=details,
+            hasDetailedDiff=True,
             deleteBeforeReplace=bool(replaces) and rules.deletes_first(kind, old, new),
         )
 
@@ -124,7 +139,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.CreateResponse(properties=dump(inputs | unknown | kind.preview(inputs)))
         with self._one_at_a_time(request.urn):
             self._remove_leftovers(kind, request.urn)
-            ident = kind.create(self._account, inputs, request.urn)
+            try:
+                ident = kind.create(self._account, inputs, request.urn)
+            except SandboxError:
+                self._remove_leftovers(kind, request.urn)
+                raise
             return provider_pb2.CreateResponse(id=ident, properties=dump(self._outputs(kind, ident, inputs)))
 
     @override
@@ -137,7 +156,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._confirm(kind, request.id, request.urn)
         outputs = self._outputs(kind, request.id, load(request.properties))
         if known:
-            inputs = {name: value if name not in outputs else outputs[name] for name, value in known.items()}
+            inputs = {name: outputs.get(name, value) for name, value in known.items()}
         else:
             names = [prop.name for prop in kind.properties if not prop.write_only]
             inputs = {name: outputs[name] for name in names if outputs.get(name) not in (None, "", [], {}, False)}
@@ -193,7 +212,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             yield
 
     def _remove_leftovers(self, kind: Kind, urn: str) -> None:
-        """Remove resources of this name in the program that no engine ever learned of: their creation was interrupted."""
+        """Remove resources of this URN that no engine ever learned of: their creation was interrupted."""
         for ident, record in self._account.state.read().get(kind.collection, {}).items():
             if record["urn"] == urn and not record["confirmed"]:
                 kind.delete(self._account, ident)
@@ -209,13 +228,17 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def _confirm_only(self, kind: Kind, urn: str) -> None:
         """The engine knows a resource of this URN; if only one exists, that is the one."""
-        matching = [ident for ident, record in self._account.state.read().get(kind.collection, {}).items() if record["urn"] == urn]
+        matching = [
+            ident
+            for ident, record in self._account.state.read().get(kind.collection, {}).items()
+            if record["urn"] == urn
+        ]
         if len(matching) == 1:
             self._confirm(kind, matching[0], urn)
 
 
 def _kind(urn: str) -> Kind:
-    token = urn.split("::")[2].split("$")[-1]
+    token = urn.split("::")[2].rsplit("$", maxsplit=1)[-1]
     if token not in KINDS:
         raise SandboxError(f"the sandbox does not offer the resource type {token}; it has: {', '.join(sorted(KINDS))}")
     return KINDS[token]

@@ -33,7 +33,7 @@ def dump(values: Values) -> struct_pb2.Struct:
     return struct
 
 
-def _load(value: struct_pb2.Value) -> Any:
+def _load(value: struct_pb2.Value) -> Any:  # noqa: PLR0911 one per kind
     match value.WhichOneof("kind"):
         case "struct_value":
             fields = value.struct_value.fields

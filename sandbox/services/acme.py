@@ -18,13 +18,21 @@ def ensure(home: Home) -> None:
     public_network(home)
     ca.issue(home, service_address(home, "acme"), folder / "server.crt", folder / "server.key")
     configuration = {
-        "listenAddress": f"0.0.0.0:{PORT}", "managementListenAddress": f"0.0.0.0:{_MANAGEMENT_PORT}",
-        "certificate": f"{_FOLDER}/server.crt", "privateKey": f"{_FOLDER}/server.key",
-        "httpPort": 80, "tlsPort": 443, "ocspResponderURL": "", "externalAccountBindingRequired": False,
+        "listenAddress": f"0.0.0.0:{PORT}",
+        "managementListenAddress": f"0.0.0.0:{_MANAGEMENT_PORT}",
+        "certificate": f"{_FOLDER}/server.crt",
+        "privateKey": f"{_FOLDER}/server.key",
+        "httpPort": 80,
+        "tlsPort": 443,
+        "ocspResponderURL": "",
+        "externalAccountBindingRequired": False,
     }
     (folder / "pebble.json").write_text(json.dumps({"pebble": configuration}))
     container.ensure(
-        home, "acme", PORT, ["--volume", f"{folder}:{_FOLDER}:ro", "--env", "PEBBLE_VA_NOSLEEP=1"],
+        home,
+        "acme",
+        PORT,
+        ["--volume", f"{folder}:{_FOLDER}:ro", "--env", "PEBBLE_VA_NOSLEEP=1"],
         ["pebble", "-config", f"{_FOLDER}/pebble.json", "-dnsserver", f"{service_address(home, 'dns')}:53"],
     )
 

@@ -12,6 +12,17 @@ def ensure(home: Home) -> None:
     folder = CACHE / "apt"
     folder.mkdir(parents=True, exist_ok=True)
     container.ensure(
-        home, "apt", APT_PORT, ["--volume", f"{folder}:{_FOLDER}"],
-        ["apt-cacher-ng", "-c", "/etc/apt-cacher-ng", "ForeGround=1", f"Port={APT_PORT}", f"CacheDir={_FOLDER}", "LogDir=/tmp"],
+        home,
+        "apt",
+        APT_PORT,
+        ["--volume", f"{folder}:{_FOLDER}"],
+        [
+            "apt-cacher-ng",
+            "-c",
+            "/etc/apt-cacher-ng",
+            "ForeGround=1",
+            f"Port={APT_PORT}",
+            f"CacheDir={_FOLDER}",
+            "LogDir=/tmp",
+        ],
     )

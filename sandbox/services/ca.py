@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from sandbox.errors import SandboxError
 from sandbox.home import Home
 from sandbox.state import State
 
@@ -50,7 +51,8 @@ def _authority(home: Home) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey
     key_file = certificate_file.with_suffix(".key")
     if certificate_file.exists():
         key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
-        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise SandboxError(f"{key_file} is not the key this sandbox made; remove the sandbox with: make down")
         return x509.load_pem_x509_certificate(certificate_file.read_bytes()), key
     certificate_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())

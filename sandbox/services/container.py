@@ -21,8 +21,23 @@ def ensure(home: Home, service: str, port: int, options: list[str], command: lis
         if not is_running(name):
             remove_container(name)
             docker(
-                "run", "--detach", "--name", name, "--hostname", service, "--label", home.label, "--restart", "always",
-                "--network", network, "--ip", address, *options, image.build("services"), *command,
+                "run",
+                "--detach",
+                "--name",
+                name,
+                "--hostname",
+                service,
+                "--label",
+                home.label,
+                "--restart",
+                "always",
+                "--network",
+                network,
+                "--ip",
+                address,
+                *options,
+                image.build("services"),
+                *command,
             )
         _wait_for(address, port, name)
     return address
@@ -41,5 +56,7 @@ def _wait_for(address: str, port: int, name: str) -> None:
             return
         except OSError as error:
             if time.monotonic() > deadline:
-                raise SandboxError(f"{name} does not answer at {address}:{port}: {error}; see: docker logs {name}") from None
+                raise SandboxError(
+                    f"{name} does not answer at {address}:{port}: {error}; see: docker logs {name}"
+                ) from None
             time.sleep(0.1)

@@ -80,7 +80,10 @@ def _data(record: Record) -> str:
         case "CAA":
             return f"{record['flags']} {record['tag']} {_quoted(value)}"
         case "TXT":
-            return " ".join(_quoted(value[start : start + _LONGEST_TEXT]) for start in range(0, len(value), _LONGEST_TEXT)) or '""'
+            return (
+                " ".join(_quoted(value[start : start + _LONGEST_TEXT]) for start in range(0, len(value), _LONGEST_TEXT))
+                or '""'
+            )
         case _:
             return str(value)
 

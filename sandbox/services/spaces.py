@@ -2,8 +2,8 @@
 
 import os
 
-from sandbox.errors import SandboxError
 from sandbox.environment import credentials
+from sandbox.errors import SandboxError
 from sandbox.home import CACHE, Home
 from sandbox.network import public_network, service_address
 from sandbox.services import ca, container
@@ -41,7 +41,16 @@ def ensure(home: Home) -> None:
         out.write(f"MINIO_ROOT_PASSWORD={keys['SPACES_SECRET_ACCESS_KEY']}\n")
         out.write("MINIO_UPDATE=off\nMINIO_BROWSER=off\n")
     container.ensure(
-        home, "spaces", PORT,
-        ["--env-file", str(environment), "--volume", f"{folder}:{_FOLDER}", "--volume", f"{BINARY}:/usr/local/bin/minio:ro"],
+        home,
+        "spaces",
+        PORT,
+        [
+            "--env-file",
+            str(environment),
+            "--volume",
+            f"{folder}:{_FOLDER}",
+            "--volume",
+            f"{BINARY}:/usr/local/bin/minio:ro",
+        ],
         ["minio", "server", "--quiet", "--address", f":{PORT}", "--certs-dir", f"{_FOLDER}/certs", f"{_FOLDER}/data"],
     )

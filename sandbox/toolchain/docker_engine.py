@@ -11,7 +11,13 @@ from sandbox.home import CACHE
 from sandbox.progress import say, step
 
 # Programs the sandbox calls, and the Debian packages that have them.
-_PACKAGES = {"dockerd": "docker.io", "docker": "docker.io", "mmdebstrap": "mmdebstrap", "losetup": "mount", "mkfs.xfs": "xfsprogs"}
+_PACKAGES = {
+    "dockerd": "docker.io",
+    "docker": "docker.io",
+    "mmdebstrap": "mmdebstrap",
+    "losetup": "mount",
+    "mkfs.xfs": "xfsprogs",
+}
 _START_TIMEOUT_SECONDS = 60
 _LOG = CACHE / "dockerd.log"
 
@@ -21,7 +27,10 @@ def ensure() -> None:
     if os.geteuid() != 0:
         raise SandboxError("the sandbox attaches loop devices and needs root; run it again with: sudo -E make up")
     answers = _answers()
-    missing = sorted({package for program, package in _PACKAGES.items() if not shutil.which(program)} - ({"docker.io"} if answers else set()))
+    missing = sorted(
+        {package for program, package in _PACKAGES.items() if not shutil.which(program)}
+        - ({"docker.io"} if answers else set())
+    )
     if missing:
         _install(missing)
     if not answers:
@@ -31,7 +40,9 @@ def ensure() -> None:
 def _answers() -> bool:
     if not shutil.which("docker"):
         return False
-    return subprocess.run(["docker", "info"], capture_output=True, stdin=subprocess.DEVNULL).returncode == 0
+    return (
+        subprocess.run(["docker", "info"], check=False, capture_output=True, stdin=subprocess.DEVNULL).returncode == 0
+    )
 
 
 def _install(packages: list[str]) -> None:
@@ -41,20 +52,26 @@ def _install(packages: list[str]) -> None:
     with step(f"installing {', '.join(packages)}"):
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         for arguments in (["apt-get", "update", "--quiet"], command):
-            done = subprocess.run(arguments, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL)
+            done = subprocess.run(
+                arguments, check=False, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL
+            )
     if done.returncode:
         raise SandboxError(f"{' '.join(command)} failed: {done.stderr.strip()}")
 
 
 def _start() -> None:
     if Path("/run/systemd/system").exists():
-        subprocess.run(["systemctl", "start", "docker"], stdin=subprocess.DEVNULL, capture_output=True)
+        subprocess.run(["systemctl", "start", "docker"], stdin=subprocess.DEVNULL, check=False, capture_output=True)
     else:
         CACHE.mkdir(exist_ok=True)
         say(f"starting dockerd in the background; its log is {_LOG}")
         with _LOG.open("ab") as log:
             subprocess.Popen(
-                ["dockerd", "--storage-driver=overlay2"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                ["dockerd", "--storage-driver=overlay2"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
     deadline = time.monotonic() + _START_TIMEOUT_SECONDS
     while not _answers():

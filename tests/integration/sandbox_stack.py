@@ -80,10 +80,14 @@ class SandboxStack:
 def leftovers(home: Home) -> dict[str, list[str]]:
     """Everything of a sandbox that is on this machine, beside Pulumi's own state and the keys to it."""
     found = {
-        kind: docker(kind, "ls", *(["--all"] if kind == "container" else []), "--quiet", "--filter", f"label={home.label}").split()
+        kind: docker(
+            kind, "ls", *(["--all"] if kind == "container" else []), "--quiet", "--filter", f"label={home.label}"
+        ).split()
         for kind in ("container", "network", "volume")
     }
-    attached = subprocess.run(["losetup", "--list", "--noheadings", "--output", "BACK-FILE"], capture_output=True, text=True, check=True)
+    attached = subprocess.run(
+        ["losetup", "--list", "--noheadings", "--output", "BACK-FILE"], capture_output=True, text=True, check=True
+    )
     found["loop device"] = [line for line in attached.stdout.splitlines() if line.startswith(str(home.path))]
     kept = {"pulumi", "passphrase", "credentials.json"}
     found["file"] = [entry.name for entry in home.path.iterdir() if entry.name not in kept]

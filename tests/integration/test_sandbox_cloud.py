@@ -59,9 +59,15 @@ def resolve(stack: SandboxStack, name: str, kind: str) -> list[str]:
 
 def wait_until_booted(stack: SandboxStack) -> None:
     deadline = time.monotonic() + 30
-    while "running" not in subprocess.run(
-        ["docker", "exec", container(stack), "systemctl", "is-system-running"], capture_output=True, text=True, check=False
-    ).stdout:
+    while (
+        "running"
+        not in subprocess.run(
+            ["docker", "exec", container(stack), "systemctl", "is-system-running"],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
+    ):
         assert time.monotonic() < deadline, "the droplet does not boot again"
         time.sleep(0.2)
 
@@ -189,7 +195,15 @@ def test_powered_off_droplet_stays_off_until_powered_on(stack: SandboxStack) -> 
 
 def test_import_by_id_fills_the_inputs(stack: SandboxStack) -> None:
     volume_id = stack.outputs()["volume_id"]
-    text = stack.run("import", "digitalocean:index/volume:Volume", "again", volume_id, "--yes", "--protect=false", "--generate-code=false")
+    text = stack.run(
+        "import",
+        "digitalocean:index/volume:Volume",
+        "again",
+        volume_id,
+        "--yes",
+        "--protect=false",
+        "--generate-code=false",
+    )
     assert "imported" in text
     exported = json.loads(stack.run("stack", "export"))["deployment"]["resources"]
     (imported,) = [resource for resource in exported if resource["urn"].endswith("::again")]

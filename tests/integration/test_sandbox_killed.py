@@ -69,7 +69,9 @@ def wait_for(run: "subprocess.Popen[str]", moment: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("moment", [droplet_is_recorded, droplet_has_a_container, droplet_runs], ids=lambda moment: moment.__name__)
+@pytest.mark.parametrize(
+    "moment", [droplet_is_recorded, droplet_has_a_container, droplet_runs], ids=lambda moment: moment.__name__
+)
 @pytest.mark.parametrize("victim", ["sandbox.provider", ""], ids=["provider", "everything"])
 def test_next_run_completes_what_a_kill_interrupted(
     stack: SandboxStack, moment: Callable[[SandboxStack], bool], victim: str
@@ -84,7 +86,13 @@ def test_next_run_completes_what_a_kill_interrupted(
     assert stack.steps("--refresh") == {}
     assert len([name for name in labelled("container", stack.home.label) if "-droplet-" in name]) == 1
     state = stack.account.state.read()
-    assert [len(state[name]) for name in ("droplets", "volumes", "reserved_ips", "domains", "buckets")] == [1, 1, 1, 1, 1]
+    assert [len(state[name]) for name in ("droplets", "volumes", "reserved_ips", "domains", "buckets")] == [
+        1,
+        1,
+        1,
+        1,
+        1,
+    ]
     stack.run("destroy", "--yes")
     assert leftovers(stack.home) == {}
 

@@ -11,7 +11,7 @@ from pulumi_policy import (
 
 def small(args: ResourceValidationArgs, report: ReportViolation) -> None:
     if args.resource_type == "digitalocean:index/volume:Volume" and args.props["size"] > 3:
-        report(f"a test volume has at most 3 GB, not {args.props['size']}")
+        report(f"a test volume has at most 3 GB, not {args.props['size']}", None)
 
 
 PolicyPack(

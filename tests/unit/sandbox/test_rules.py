@@ -28,7 +28,12 @@ def test_unknown_values_pass() -> None:
     assert problems("droplets", **dict.fromkeys(GOOD, UNKNOWN)) == []
     assert problems("volume_attachments", dropletId=UNKNOWN, volumeId=UNKNOWN) == []
     assert problems("dns_records", domain=UNKNOWN, type="A", name="@", value=UNKNOWN, ttl=300) == []
-    assert problems("firewalls", name="f", inboundRules=[{"protocol": "tcp", "portRange": "22", "sourceAddresses": [UNKNOWN]}]) == []
+    assert (
+        problems(
+            "firewalls", name="f", inboundRules=[{"protocol": "tcp", "portRange": "22", "sourceAddresses": [UNKNOWN]}]
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -138,11 +143,15 @@ def test_order_emptiness_and_defaults_are_no_change() -> None:
     assert changes(DROPLET, GOOD | {"tags": ["a", "b"]}, GOOD | {"tags": ["b", "a"]}) == {}
     assert changes(DROPLET, GOOD, GOOD | {"tags": [], "ipv6": False, "resizeDisk": True}) == {}
     assert changes(DROPLET, GOOD | {"vpcUuid": "filled in by the cloud"}, GOOD) == {}
-    assert changes(COLLECTIONS["uptime_checks"], {"target": "x"}, {"target": "x", "enabled": True, "type": "https"}) == {}
+    assert (
+        changes(COLLECTIONS["uptime_checks"], {"target": "x"}, {"target": "x", "enabled": True, "type": "https"}) == {}
+    )
 
 
 def test_switching_off_a_default_is_a_change() -> None:
-    assert changes(COLLECTIONS["uptime_checks"], {"target": "x"}, {"target": "x", "enabled": False}) == {"enabled": False}
+    assert changes(COLLECTIONS["uptime_checks"], {"target": "x"}, {"target": "x", "enabled": False}) == {
+        "enabled": False
+    }
 
 
 def test_replacement_of_the_same_name_deletes_first() -> None:

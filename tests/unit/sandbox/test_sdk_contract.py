@@ -20,17 +20,21 @@ def camel(name: str) -> str:
 
 def constructor(kind: Kind) -> tuple[dict[str, bool], set[str]]:
     """Inputs by name, with whether they are required, and the outputs that are no inputs."""
-    module = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.token.split(":")[-1]).lower()
+    module = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.resource_type.split(":")[-1]).lower()
     tree = ast.parse((SDK / f"{module}.py").read_text())
     (method,) = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "_internal_init"]
     source = ast.unparse(method)
     required = set(re.findall(r"Missing required property '(\w+)'", source))
-    arguments = [argument.arg for argument in method.args.args if argument.arg not in ("__self__", "resource_name", "opts", "__props__")]
+    arguments = [
+        argument.arg
+        for argument in method.args.args
+        if argument.arg not in ("__self__", "resource_name", "opts", "__props__")
+    ]
     outputs = set(re.findall(r"__dict__\['(\w+)'\] = None", source))
     return {camel(name): name in required for name in arguments}, {camel(name) for name in outputs}
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.token.split(":")[-1])
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.resource_type.split(":")[-1])
 def test_inputs_and_outputs_match_the_sdk(kind: Kind) -> None:
     inputs, outputs = constructor(kind)
     unsupported = {"gpuPartitionMode", "ipv6Address"}

@@ -54,9 +54,14 @@ def test_killed_process_leaves_a_whole_file_and_no_lock(tmp_path: Path) -> None:
 
 def test_failed_change_is_dropped(tmp_path: Path) -> None:
     state = State(Home(tmp_path))
-    with pytest.raises(ValueError, match="no"), state.change() as content:
-        content["count"] = 1
-        raise ValueError("no")
+
+    def fail() -> None:
+        with state.change() as content:
+            content["count"] = 1
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
     assert "count" not in state.read()
 
 
