@@ -19,6 +19,7 @@ _PACKAGES = {
     "mkfs.xfs": "xfsprogs",
 }
 _START_TIMEOUT_SECONDS = 60
+_LOG_LINES = 5
 _LOG = CACHE / "dockerd.log"
 
 
@@ -61,20 +62,21 @@ def _install(packages: list[str]) -> None:
 
 def _start() -> None:
     if Path("/run/systemd/system").exists():
-        subprocess.run(["systemctl", "start", "docker"], stdin=subprocess.DEVNULL, check=False, capture_output=True)
+        command = ["systemctl", "start", "docker"]
     else:
-        CACHE.mkdir(exist_ok=True)
-        say(f"starting dockerd in the background; its log is {_LOG}")
-        with _LOG.open("ab") as log:
-            subprocess.Popen(
-                ["dockerd", "--storage-driver=overlay2"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        command = ["dockerd", "--storage-driver=overlay2"]
+    CACHE.mkdir(exist_ok=True)
+    say(f"starting docker with `{' '.join(command)}`; its log is {_LOG}")
+    with _LOG.open("ab") as log:
+        # A session of its own and no terminal: it outlives make, and Ctrl-C does not reach it.
+        daemon = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
+        )
     deadline = time.monotonic() + _START_TIMEOUT_SECONDS
     while not _answers():
-        if time.monotonic() > deadline:
-            raise SandboxError(f"docker does not answer; see {_LOG}, or start it yourself with: systemctl start docker")
+        if daemon.poll() or time.monotonic() > deadline:
+            last = "\n".join(_LOG.read_text(errors="replace").splitlines()[-_LOG_LINES:])
+            raise SandboxError(
+                f"docker does not answer; start it with: {' '.join(command)}\nIts log ({_LOG}) ends:\n{last}"
+            )
         time.sleep(0.5)
