@@ -10,6 +10,7 @@ from typing import Any, Self
 
 HEARTBEAT_SECONDS = 10.0
 MESSAGE_LINES = 40
+PREFLIGHT = "/tasks/preflight.yml"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _CHANGED_LINE = re.compile(r"^changed: \[", re.MULTILINE)
 CHANGED, FAILED, UNREACHABLE = "changed", "failed", "unreachable"
@@ -167,9 +168,10 @@ class EventLog:
 
     def _task_started(self, data: Mapping[str, Any]) -> None:
         role = data.get("role") or ""
-        if role and role != self._role:
-            self._say(f"{role}{' (check)' if self._check else ''}")
-        self._role = role or self._role
+        # A check only says what differs, and the input checks before the first change are no start of a role.
+        if role and role != self._role and not self._check and PREFLIGHT not in str(data.get("task_path")):
+            self._say(role)
+            self._role = role
         if data.get("is_conditional"):
             self._handlers.add(str(data.get("task_uuid")))
         self._told = 0.0

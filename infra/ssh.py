@@ -14,11 +14,13 @@ from infra.components import load
 # The one user that may log in; sudo without a password, root login is off.
 ADMIN_USER = "deploy"
 CONNECT_SECONDS = 10
+TELL_SECONDS = 30.0
 RETRY_SECONDS = 2.0
 # ssh's own failures end with this status; anything else comes from the remote command.
 SSH_FAILED = 255
 # cloud-init ends with 2 when it finished with warnings.
 CLOUD_INIT_DONE = (0, 2)
+_ADVICE = "check that the droplet runs, that ssh_allowed_cidrs holds your address, and the droplet's console"
 
 
 class UnreachableError(Exception):
@@ -119,6 +121,7 @@ def wait_until_ready(
     deadline = time.monotonic() + seconds
     began = time.monotonic()
     told = 0.0
+    reason = ""
     while True:
         left = max(deadline - time.monotonic(), 1.0)
         try:
@@ -132,9 +135,8 @@ def wait_until_ready(
                 timeout=left,
             )
         except subprocess.TimeoutExpired:
-            raise UnreachableError(
-                f"{host}: the first boot was not finished within {seconds:.0f} s; look at the droplet's console"
-            ) from None
+            cause = f"did not let us in ({reason})" if reason else "did not finish its first boot, or did not answer,"
+            raise UnreachableError(f"{host} {cause} within {seconds:.0f} s; {_ADVICE}") from None
         if done.returncode in CLOUD_INIT_DONE:
             return
         reason = done.stderr.strip() or done.stdout.strip()
@@ -150,10 +152,9 @@ def wait_until_ready(
         waited = time.monotonic() - began
         if time.monotonic() + RETRY_SECONDS > deadline:
             raise UnreachableError(
-                f"{host} did not let us in on port {port} within {seconds:.0f} s ({reason}); check that the droplet"
-                " runs and that ssh_allowed_cidrs holds your address"
+                f"{host} did not let us in on port {port} within {seconds:.0f} s ({reason}); {_ADVICE}"
             )
-        if waited - told >= CONNECT_SECONDS:
+        if waited - told >= TELL_SECONDS:
             told = waited
             say(f"waiting for SSH on {host} ({waited:.0f} s of {seconds:.0f} s)")
         time.sleep(RETRY_SECONDS)
