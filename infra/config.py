@@ -7,6 +7,7 @@ import ipaddress
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -263,12 +264,22 @@ def missing_credentials(values: Mapping[str, str], environment: Mapping[str, str
     ]
 
 
+def missing_tools() -> list[str]:
+    """One line per program that reaching the server needs and this machine lacks."""
+    return [
+        f"no {name} on this machine; install OpenSSH's client: run: apt-get install openssh-client"
+        for name in ("ssh", "ssh-add", "ssh-agent")
+        if shutil.which(name) is None
+    ]
+
+
 def load() -> StackConfig:
-    """The configuration of the running stack, with the credentials its providers need."""
+    """The configuration of the running stack, with the credentials and tools it needs."""
     values: dict[str, str] = dict(CONFIG.get())
     problems = missing_credentials(values, os.environ)
     try:
         config = parse(values)
+        problems += missing_tools() if config.converge else []
     except ConfigError as error:
         raise ConfigError(error.problems + problems) from None
     if problems:

@@ -7,6 +7,7 @@ is an input that is declared empty: whatever a refresh puts there is a differenc
 import getpass
 import hashlib
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from pulumi import dynamic
 from infra import ROOT
 from infra.events import UNREACHABLE, RunResult
 from infra.inventory import complete
+from infra.ram import NoMemoryFilesystemError
 from infra.runner import run_playbook
 from infra.secrets import weak_secrets
 from infra.ssh import Connection
@@ -55,6 +57,9 @@ def content_hash(root: Path = ROOT) -> str:
 
 def provenance() -> dict[str, str]:
     """Who converges which commit; a commit with local edits says so."""
+    who = f"{getpass.getuser()}@{socket.gethostname()}"
+    if shutil.which("git") is None:
+        return {"commit": "unknown", "by": who}
     done = subprocess.run(
         ["git", "describe", "--always", "--abbrev=40", "--match=", "--dirty"],
         cwd=ROOT,
@@ -63,7 +68,7 @@ def provenance() -> dict[str, str]:
         check=False,
     )
     commit = done.stdout.strip() if done.returncode == 0 else "unknown"
-    return {"commit": commit, "by": f"{getpass.getuser()}@{socket.gethostname()}"}
+    return {"commit": commit, "by": who}
 
 
 def say(line: str) -> None:
@@ -155,7 +160,7 @@ def _plainly(work: Callable[[Mapping[str, Any]], dict[str, Any]], props: Mapping
     """Do the work; an expected failure reaches people without the frames of this program."""
     try:
         return work(props)
-    except ConvergeError:
+    except (ConvergeError, NoMemoryFilesystemError):
         sys.tracebacklimit = 0
         raise
 

@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from infra import PROJECT, ROOT
-from infra.config import KEYS, ConfigError, missing_credentials, parse
+from infra.config import KEYS, ConfigError, missing_credentials, missing_tools, parse
 from infra.phases import PHASES
 from tests.unit.infra.conftest import BASE, config
 
@@ -109,6 +109,13 @@ def test_missing_credentials_say_the_command_that_supplies_them() -> None:
     assert missing_credentials(
         {"digitalocean:token": "t"}, {"SPACES_ACCESS_KEY_ID": "a", "SPACES_SECRET_ACCESS_KEY": "b"}
     ) == []  # fmt: skip
+
+
+def test_a_missing_tool_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    lines = missing_tools()
+    assert [line.split()[1] for line in lines] == ["ssh", "ssh-add", "ssh-agent"]
+    assert all("apt-get install openssh-client" in line for line in lines)
 
 
 def test_the_schema_explains_every_key_with_a_default() -> None:
