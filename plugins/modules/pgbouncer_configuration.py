@@ -33,7 +33,7 @@ author: The platform's maintainers
 HEADER = "; Managed by Ansible (role pgbouncer): edits are replaced by the next run.\n"
 STAMP = Path("/run/pgbouncer-reloaded")
 UNIT = "pgbouncer.service"
-REHEARSAL_SECONDS = 10
+REHEARSAL_SECONDS = 30
 
 
 def render(settings: Mapping[str, object], databases: Mapping[str, Mapping[str, object]]) -> str:

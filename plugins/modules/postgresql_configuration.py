@@ -37,7 +37,7 @@ author: The platform's maintainers
 
 HEADER = "# Managed by Ansible (role postgresql): edits are replaced by the next run.\n"
 REHEARSAL_SECONDS = 60
-RELOAD_SECONDS = 10
+RELOAD_SECONDS = 30
 
 
 def quoted(value: object) -> str:

@@ -21,7 +21,7 @@ def supabase() -> Path:
     if machine.machine() != "x86_64":
         pytest.skip(f"{CLI['package']} is for x86_64 alone")
     home = ROOT / ".cache" / f"supabase-cli-{CLI['version']}"
-    program = home / "node_modules" / CLI["package"] / "bin" / "supabase"
+    program: Path = home / "node_modules" / CLI["package"] / "bin" / "supabase"
     if not program.exists():
         if shutil.which("npm") is None:
             pytest.skip("needs npm to fetch the Supabase CLI")
