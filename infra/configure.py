@@ -7,10 +7,13 @@ is an input that is declared empty: whatever a refresh puts there is a differenc
 import getpass
 import hashlib
 import json
+import os
 import shutil
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +26,7 @@ from infra import ROOT
 from infra.events import UNREACHABLE, RunResult
 from infra.inventory import complete
 from infra.ram import NoMemoryFilesystemError
-from infra.runner import run_playbook
+from infra.runner import PATIENCE_SECONDS, run_playbook
 from infra.secrets import weak_secrets
 from infra.ssh import Connection
 
@@ -138,6 +141,10 @@ class ConfigureProvider(dynamic.ResourceProvider):
 
     serialize_as_secret_always = False
 
+    def configure(self, _req: dynamic.ConfigureRequest) -> None:
+        """Do not outlive a killed engine: this process knows secrets."""
+        threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
         """An update when content, inventory or the server itself differ; never a replacement."""
         return dynamic.DiffResult(changes=has_changed(olds, news))
@@ -154,6 +161,14 @@ class ConfigureProvider(dynamic.ResourceProvider):
         """Look for drift and record it where the declared value is: none."""
         outs = _plainly(find_drift, props)
         return dynamic.ReadResult(id_, outs, {key: outs[key] for key in INPUTS if key in outs})
+
+
+def _leave_with(engine: int) -> None:
+    while os.getppid() == engine:
+        time.sleep(1.0)
+    # A running play notices by itself and ends first.
+    time.sleep(2 * PATIENCE_SECONDS)
+    os._exit(1)
 
 
 def _plainly(work: Callable[[Mapping[str, Any]], dict[str, Any]], props: Mapping[str, Any]) -> dict[str, Any]:
