@@ -129,8 +129,14 @@ def write(module: AnsibleModule, name: str, content: str) -> None:
     path = str(_ETC / name)
     module.atomic_move(stream.name, path)
     module.set_fs_attributes_if_different(
-        {"path": path, "owner": "root", "group": "root", "mode": "0640" if name.endswith(".rules") else "0644",
-         "attributes": None, "secontext": [None, None, None]},
+        {
+            "path": path,
+            "owner": "root",
+            "group": "root",
+            "mode": "0640" if name.endswith(".rules") else "0644",
+            "attributes": None,
+            "secontext": [None, None, None],
+        },
         changed=False,
     )
 
