@@ -29,6 +29,8 @@ def main() -> int:
     """Run the command line."""
     arguments = _parser().parse_args()
     account = Account(home.current())
+    credentials = environment.credentials(account.home)
+    account.spaces_credentials = credentials["SPACES_ACCESS_KEY_ID"], credentials["SPACES_SECRET_ACCESS_KEY"]
     try:
         match arguments.command:
             case "prepare":
@@ -104,8 +106,6 @@ def _list(account: Account) -> dict[str, object]:
 def _delete(account: Account, collection: str, ident: str) -> None:
     if account.find(collection, ident) is None:
         raise SandboxError(f"there is no {ident} among the {collection}; see: python -m sandbox list")
-    credentials = environment.credentials(account.home)
-    account.spaces_credentials = credentials["SPACES_ACCESS_KEY_ID"], credentials["SPACES_SECRET_ACCESS_KEY"]
     COLLECTIONS[collection].delete(account, ident)
     tidy(account)
 
