@@ -8,6 +8,10 @@ from ops.connect import Server
 from ops.stack import Stack
 from ops.table import table
 
+SANDBOX_NOTE = """
+The cloud under it is a stand-in for DigitalOcean: droplets are containers, volumes are loop devices, alerts are recorded
+but never run. DNS (nsd), object storage (MinIO) and ACME (Pebble) are real servers beside it."""
+
 # Runs on the server, as root, with the question on standard input: one connection asks for all components.
 PROBE = """
 import json, socket, subprocess, sys, urllib.error, urllib.request
@@ -73,3 +77,5 @@ def show_status(stack: Stack, outputs: dict[str, Any], form: str) -> None:
     header = ["component", "version", "kind", "url", "health"]
     print(f"\n{stack.name}: phase {outputs['phase']}, {outputs['domain']} at {outputs['address']}\n")
     print(table(header, [[row[column] for column in header] for row in rows]))
+    if stack.is_sandbox:
+        print(SANDBOX_NOTE)
