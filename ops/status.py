@@ -9,8 +9,8 @@ from ops.stack import Stack
 from ops.table import table
 
 SANDBOX_NOTE = """
-The cloud under it is a stand-in for DigitalOcean: droplets are containers, volumes are loop devices, alerts are recorded
-but never run. DNS (nsd), object storage (MinIO) and ACME (Pebble) are real servers beside it."""
+The cloud under it is a stand-in for DigitalOcean: droplets are containers, volumes are loop devices, alerts are
+recorded but never run. DNS (nsd), object storage (MinIO) and ACME (Pebble) are real servers beside it."""
 
 # Runs on the server, as root, with the question on standard input: one connection asks for all components.
 PROBE = """
