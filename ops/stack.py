@@ -71,17 +71,35 @@ class Stack:
         names = [entry["name"] for entry in json.loads(self.read("stack", "ls", "--json"))]
         return self.name in {name.rsplit("/", 1)[-1] for name in names}
 
-    def release_lock_of_a_dead_run(self) -> None:
-        """Remove the lock that a killed `pulumi` left in a file backend; a lock of a living process stays."""
+    def release_lock_of_a_dead_run(self) -> bool:
+        """Remove the lock that a killed `pulumi` left in a file backend; a lock of a living process stays.
+
+        Returns whether there was one.
+        """
+        released = False
         backend = urlparse(self.environment.get("PULUMI_BACKEND_URL", ""))
         if backend.scheme != "file":
-            return
+            return released
         folder = Path(backend.path) / ".pulumi" / "locks" / "organization" / PROJECT / self.name
         for path in folder.glob("*.json"):
             lock = json.loads(path.read_text())
             if lock["hostname"] == socket.gethostname() and not Path("/proc", str(lock["pid"])).exists():
                 path.unlink()
+                path.with_name(f"{path.name}.attrs").unlink(missing_ok=True)
                 print(f"[up] run {lock['pid']} was killed; its lock is released", flush=True)
+                released = True
+        return released
+
+    def forget_interrupted_creations(self) -> None:
+        """Drop the operations that a killed run left pending: an import of the state leaves them out.
+
+        Right only where the provider itself finds what was half made, as the sandbox's does.
+        """
+        state = self.read("stack", "export")
+        subprocess.run(
+            self._command(("stack", "import")), cwd=ROOT, env=self.environment, check=True, input=state, text=True,
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
         program = shutil.which("pulumi", path=self.environment.get("PATH"))

@@ -34,8 +34,10 @@ def up(stack: Stack, phase: int) -> None:
     started = time.monotonic()
     if stack.is_sandbox:
         prepare_sandbox(stack, phase)
-    stack.release_lock_of_a_dead_run()
+    interrupted = stack.release_lock_of_a_dead_run()
     stack.pulumi("up", "--yes", "--skip-preview", "--suppress-outputs", "--suppress-progress")
+    if interrupted and stack.is_sandbox:
+        stack.forget_interrupted_creations()
     outputs = stack.outputs()
     verify_outside(stack, outputs)
     show_status(stack, outputs, "table")
