@@ -1,6 +1,7 @@
 """What every resource type has in common: type checks, generated names, differences."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,8 +68,12 @@ def _plain(prop: Property, value: Any) -> Any:
         return None
     if prop.default is None and value is False:
         return None
-    # The API keeps every list as a set.
-    return sorted(map(repr, value)) if isinstance(value, list) else value
+    # The API keeps every list as a set; the keys of an object arrive in any order.
+    return sorted(map(_canonical, value)) if isinstance(value, list) else value
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=repr)
 
 
 def _has_type(value: Any, wanted: type) -> bool:

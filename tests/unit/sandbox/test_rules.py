@@ -166,3 +166,12 @@ def test_generated_names_stay() -> None:
     assert first["name"].startswith("data-")
     assert rules.fill_names(volume, urn, b"other seed", first, {"size": 1}) == first
     assert rules.fill_names(volume, urn, b"other seed", {}, {"size": 1}) != first
+
+
+def test_the_order_of_an_object_s_keys_is_no_difference() -> None:
+    rule = {"id": "expire", "noncurrentVersionExpiration": {"days": 30}}
+    same = {"noncurrentVersionExpiration": {"days": 30}, "id": "expire"}
+    other = {**rule, "id": "keep"}
+    bucket = COLLECTIONS["buckets"]
+    assert changes(bucket, {"lifecycleRules": [rule]}, {"lifecycleRules": [same]}) == {}
+    assert changes(bucket, {"lifecycleRules": [rule]}, {"lifecycleRules": [other]}) == {"lifecycleRules": False}
