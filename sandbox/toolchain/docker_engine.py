@@ -21,6 +21,8 @@ _PACKAGES = {
 _START_TIMEOUT_SECONDS = 60
 _LOG_LINES = 5
 _LOG = CACHE / "dockerd.log"
+# Where the engine and its helper write their process ids, and what those processes are called.
+_PID_FILES = {"/run/docker.pid": "dockerd", "/run/docker/containerd/containerd.pid": "containerd"}
 
 
 def ensure() -> None:
@@ -65,6 +67,7 @@ def _start() -> None:
         command = ["systemctl", "start", "docker"]
     else:
         command = ["dockerd", "--storage-driver=overlay2"]
+    _forget_killed_daemons()
     CACHE.mkdir(exist_ok=True)
     say(f"starting docker with `{' '.join(command)}`; its log is {_LOG}")
     with _LOG.open("ab") as log:
@@ -80,3 +83,14 @@ def _start() -> None:
                 f"docker does not answer; start it with: {' '.join(command)}\nIts log ({_LOG}) ends:\n{last}"
             )
         time.sleep(0.5)
+
+
+def _forget_killed_daemons() -> None:
+    """Remove process ids that killed daemons left: whoever has such a number now would keep docker from starting."""
+    for name, program in _PID_FILES.items():
+        path = Path(name)
+        if not path.exists():
+            continue
+        process = Path("/proc", path.read_text().strip() or "0", "comm")
+        if not process.exists() or process.read_text().strip() != program:
+            path.unlink()
