@@ -83,7 +83,7 @@ class Stack:
         folder = Path(backend.path) / ".pulumi" / "locks" / "organization" / PROJECT / self.name
         for path in folder.glob("*.json"):
             lock = json.loads(path.read_text())
-            if lock["hostname"] == socket.gethostname() and not Path("/proc", str(lock["pid"])).exists():
+            if lock["hostname"] == socket.gethostname() and not _runs(lock["pid"]):
                 path.unlink()
                 path.with_name(f"{path.name}.attrs").unlink(missing_ok=True)
                 print(f"[up] run {lock['pid']} was killed; its lock is released", flush=True)
@@ -109,3 +109,12 @@ class Stack:
             )
         selects = () if arguments[:2] == ("stack", "ls") else ("--stack", self.name)
         return [program, *arguments, *selects, "--non-interactive"]
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process lives; one that ended and was not collected by its parent yet does not."""
+    try:
+        state = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in {"Z", "X"}
