@@ -95,7 +95,8 @@ def comparable(audit: dict[str, Any]) -> dict[str, Any]:
 
 def test_ten_kills_reach_the_same_state(platform: Platform, tmp_path: Path) -> None:
     dice = random.Random(SEED)
-    log, killed = tmp_path / "log", []
+    log = tmp_path / "log"
+    killed: list[str] = []
     with second_checkout(tmp_path) as checkout:
         latest = LATEST_SECONDS
         for _ in range(ATTEMPTS):
@@ -109,7 +110,7 @@ def test_ten_kills_reach_the_same_state(platform: Platform, tmp_path: Path) -> N
                 killed.append(f"{kill(victim, run, checkout)} after {delay:.1f} s")
                 finished(run)
             else:  # too late: the next one comes earlier
-                assert run.returncode == 0, log.read_text()[-6000:]
+                assert run.returncode == 0, f"seed {SEED}: {killed}\n{log.read_text()[-6000:]}"
                 latest = delay
         assert len(killed) == KILLS, f"only {len(killed)} of {ATTEMPTS} runs lasted until they were killed"
         story = f"seed {SEED}: {', '.join(killed)}"
