@@ -17,8 +17,8 @@ KILLS = 10
 ATTEMPTS = 30
 LATEST_SECONDS = 45.0
 VICTIMS = ["pulumi", "ansible", "droplet"]
-# Printed with every failure; SEED=... repeats the same moments.
-SEED = int(os.environ.get("SEED", str(random.SystemRandom().randrange(10**6))))
+# Random moments, but the same ones every time; SEED=... tries others.
+SEED = int(os.environ.get("SEED", "20261123"))
 
 
 def descendants(pid: int) -> list[tuple[int, str]]:
