@@ -12,10 +12,10 @@ from ops.verify import verify_outside
 from sandbox import home
 from sandbox.__main__ import prepare
 from sandbox.cloud.account import Account
+from sandbox.network import POOL
 from sandbox.tidy import remove_everything
 
-# The sandbox's own choices; every other value is the default of Pulumi.yaml. Sandbox droplets live in a network that is
-# reserved for benchmarks, so nobody else is in it.
+# The sandbox's own choices; every other value is the default of Pulumi.yaml.
 SANDBOX_CONFIG: dict[str, Any] = {
     "region": "fra1",
     "domain": "supabase.test",
@@ -23,7 +23,7 @@ SANDBOX_CONFIG: dict[str, Any] = {
     "environment": "staging",
     "alert_email": "operator@supabase.test",
     "protect": False,
-    "ssh_allowed_cidrs": ["198.18.0.0/15"],
+    "ssh_allowed_cidrs": [str(POOL)],
     # Their source is out of reach of a machine that reaches only package registries.
     "source_extensions": [],
 }

@@ -10,8 +10,8 @@ from sandbox.home import Home
 from sandbox.state import State
 
 # Set aside for tests by RFC 2544: no real host has such an address, and no private network uses it.
-_POOL = ipaddress.ip_network("198.18.0.0/15")
-_SUBNETS = list(_POOL.subnets(new_prefix=24))
+POOL = ipaddress.ip_network("198.18.0.0/15")
+_SUBNETS = list(POOL.subnets(new_prefix=24))
 # The first addresses of the public network belong to the gateway and the sandbox's own services.
 SERVICE_ADDRESSES = {"dns": 2, "acme": 3, "spaces": 4, "apt": 5}
 APT_PORT = 3142
@@ -38,7 +38,7 @@ def _create_network(home: Home, name: str, options: list[str]) -> None:
                 raise
         else:
             return
-    raise SandboxError(f"no free subnet left in {_POOL}; remove unused networks with: docker network prune")
+    raise SandboxError(f"no free subnet left in {POOL}; remove unused networks with: docker network prune")
 
 
 def public_network(home: Home) -> tuple[str, ipaddress.IPv4Network]:
