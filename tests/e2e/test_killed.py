@@ -23,7 +23,7 @@ SEED = int(os.environ.get("SEED", "20261123"))
 
 def descendants(pid: int) -> list[tuple[int, str]]:
     """Every process below `pid` with its command line, children after parents."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     rows = [line.split(maxsplit=2) for line in listed.splitlines()]
     children: dict[int, list[tuple[int, str]]] = {}
     for row in rows:
@@ -47,7 +47,7 @@ def kill(victim: str, run: subprocess.Popen[bytes], checkout: Checkout) -> str:
         pids = []
     if not pids:  # nothing of that kind is running at this moment
         victim = "pulumi"
-        pids = [pid for pid, command in processes if command.split(" ", 1)[0].endswith("/pulumi")]
+        pids = [pid for pid, command in processes if Path(command.split(" ", 1)[0]).name == "pulumi"]
     if not pids:  # between two commands: everything that was started from the terminal
         victim = "make"
         pids = [run.pid, *(pid for pid, _ in processes)]
