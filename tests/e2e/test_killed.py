@@ -93,10 +93,6 @@ def comparable(audit: dict[str, Any]) -> dict[str, Any]:
     return server
 
 
-@pytest.mark.skipif(
-    "KILLS" not in os.environ,
-    reason="ten kills take ten minutes and are not proven yet: run them with KILLS=10 make e2e",
-)
 def test_ten_kills_reach_the_same_state(platform: Platform, tmp_path: Path) -> None:
     dice = random.Random(SEED)
     log = tmp_path / "log"
