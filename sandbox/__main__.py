@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sandbox import droplet, environment, home, image
 from sandbox.cloud.account import Account
+from sandbox.cloud.kind import Kind, Values
 from sandbox.cloud.kinds import COLLECTIONS
 from sandbox.errors import SandboxError
 from sandbox.network import service_address
 from sandbox.services import acme, ca, dns, spaces
+from sandbox.state import Record
 from sandbox.tidy import remove_everything, tidy
 from sandbox.toolchain import docker_engine, minio_server, pulumi_cli
 
@@ -97,8 +99,12 @@ def _services(account: Account) -> dict[str, str]:
 
 def _list(account: Account) -> dict[str, object]:
     state = account.state.read()
+
+    def shown(kind: Kind, record: Record) -> Values:
+        return {name: value for name, value in kind.outputs(account, record).items() if name not in kind.secret}
+
     return {
-        collection: {ident: kind.outputs(account, record) for ident, record in state.get(collection, {}).items()}
+        collection: {ident: shown(kind, record) for ident, record in state.get(collection, {}).items()}
         for collection, kind in COLLECTIONS.items()
     }
 

@@ -10,7 +10,7 @@ from sandbox.docker import DockerError, docker, exists, is_running, remove_conta
 from sandbox.errors import SandboxError
 from sandbox.home import Home
 from sandbox.network import APT_PORT, ensure_network, public_network, service_address
-from sandbox.services import apt_cache
+from sandbox.services import apt_cache, ca
 from sandbox.state import Record, State
 
 # What a Debian system with systemd, UFW and Podman needs; --privileged asks for more than some test machines may give.
@@ -99,7 +99,7 @@ def is_on(home: Home, droplet: Record) -> bool:
 
 
 def _write_hardware(home: Home, droplet: Record, state: dict[str, Any]) -> bool:
-    """Write down what the droplet applies at boot: addresses, firewall, volumes, resolvers. True if it changed."""
+    """Write down what the droplet applies at boot: addresses, firewall, volumes, trust. True if it changed."""
     folder = _folder(home, droplet)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     attached = [volume for volume in state.get("volumes", {}).values() if droplet["id"] in volume["droplet_ids"]]
@@ -113,6 +113,7 @@ def _write_hardware(home: Home, droplet: Record, state: dict[str, Any]) -> bool:
             _write(folder / "addresses", _addresses(home, droplet, state)),
             _write(folder / "firewall.nft", [nft.ruleset(droplet, state)]),
             _write(folder / "resolv.conf", [f"nameserver {address}" for address in _host_resolvers()]),
+            _write(folder / "ca.crt", ca.ensure(home).read_text().splitlines()),
             _write(folder / "apt-proxy", [f"http://{service_address(home, 'apt')}:{APT_PORT}"]),
         ]
     )

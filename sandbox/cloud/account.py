@@ -39,6 +39,16 @@ class Account:
             raise ApiError(404, f"The resource you requested could not be found: {collection} {ident}.")
         return record
 
+    def spaces_keys(self) -> tuple[str, str]:
+        """Access key and secret key of the account itself, with which buckets and other keys are made."""
+        access_key, secret_key = self.spaces_credentials
+        if not access_key or not secret_key:
+            raise ApiError(
+                403,
+                "Spaces keys are missing; set SPACES_ACCESS_KEY_ID and SPACES_SECRET_ACCESS_KEY (sandbox: make env)",
+            )
+        return access_key, secret_key
+
 
 def new_uuid() -> str:
     """An id as most resources have it."""

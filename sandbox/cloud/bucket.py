@@ -3,13 +3,17 @@
 import re
 from collections.abc import Iterator
 from typing import Any, override
-from xml.sax.saxutils import escape
+
+from minio import Minio, S3Error
+from minio.commonconfig import DISABLED, ENABLED, Filter
+from minio.deleteobjects import DeleteObject
+from minio.lifecycleconfig import Expiration, LifecycleConfig, NoncurrentVersionExpiration, Rule
+from minio.versioningconfig import SUSPENDED, VersioningConfig
 
 from sandbox.cloud import catalog
 from sandbox.cloud.account import Account, ApiError
 from sandbox.cloud.kind import UNKNOWN, Failure, Kind, Property, Values, record
 from sandbox.services import spaces
-from sandbox.services.s3 import S3, S3Error
 from sandbox.state import Record
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
@@ -61,26 +65,29 @@ class SpacesBucket(Kind):
                 force_destroy=bool(inputs.get("forceDestroy")),
                 lifecycle_rules=inputs.get("lifecycleRules") or [],
             )
-        client = _client(account)
-        client.create(name)
-        _configure(client, name, inputs)
+        with spaces.connect(account.home, *account.spaces_keys()) as server:
+            server.buckets.make_bucket(name)
+            _configure(server.buckets, name, inputs)
         return str(name)
 
     @override
     def is_there(self, account: Account, ident: str) -> bool:
         """Ask the server."""
-        return _client(account).exists(ident)
+        with spaces.connect(account.home, *account.spaces_keys()) as server:
+            return server.buckets.bucket_exists(ident)
 
     @override
     def outputs(self, account: Account, record: Record) -> Values:
         """What the API tells about a bucket."""
         host = spaces.endpoint(account.home)
+        with spaces.connect(account.home, *account.spaces_keys()) as server:
+            versioned = _is_versioned(server.buckets, record["name"])
         return {
             "name": record["name"],
             "region": record["region"],
             "acl": record["acl"],
             "lifecycleRules": record["lifecycle_rules"],
-            "versioning": {"enabled": _client(account).versioning(record["name"])},
+            "versioning": {"enabled": versioned},
             "endpoint": host,
             "bucketDomainName": f"{host}/{record['name']}",
             "bucketUrn": f"do:space:{record['name']}",
@@ -94,7 +101,8 @@ class SpacesBucket(Kind):
             state[self.collection][ident].update(
                 force_destroy=bool(inputs.get("forceDestroy")), lifecycle_rules=inputs.get("lifecycleRules") or []
             )
-        _configure(_client(account), ident, inputs)
+        with spaces.connect(account.home, *account.spaces_keys()) as server:
+            _configure(server.buckets, ident, inputs)
 
     @override
     def delete(self, account: Account, ident: str) -> None:
@@ -102,53 +110,54 @@ class SpacesBucket(Kind):
         bucket = account.find(self.collection, ident)
         if bucket is None:
             return
-        client = _client(account)
-        if client.exists(ident):
-            if bucket["force_destroy"]:
-                client.empty(ident)
-            try:
-                client.delete(ident)
-            except S3Error as error:
-                if error.code != "BucketNotEmpty":
-                    raise
-                raise ApiError(
-                    409, f"BucketNotEmpty: {ident} holds objects; set forceDestroy to delete them too"
-                ) from None
+        with spaces.connect(account.home, *account.spaces_keys()) as server:
+            if server.buckets.bucket_exists(ident):
+                _remove(server.buckets, ident, with_objects=bucket["force_destroy"])
         with account.state.change() as state:
             del state[self.collection][ident]
 
 
-def _client(account: Account) -> S3:
-    access_key, secret_key = account.spaces_credentials
-    if not access_key or not secret_key:
-        raise ApiError(
-            403,
-            "Spaces keys are missing; set SPACES_ACCESS_KEY_ID and SPACES_SECRET_ACCESS_KEY (sandbox: make env)",
-        )
-    return spaces.connect(account.home, access_key, secret_key)
+def _remove(buckets: Minio, name: str, *, with_objects: bool) -> None:
+    if with_objects:
+        versions = buckets.list_objects(name, recursive=True, include_version=True)
+        doomed = (DeleteObject(str(version.object_name), version.version_id) for version in versions)
+        for error in buckets.remove_objects(name, doomed):
+            raise ApiError(500, f"{error.code}: {error.name} in {name}: {error.message}")
+    try:
+        buckets.remove_bucket(name)
+    except S3Error as error:
+        if error.code != "BucketNotEmpty":
+            raise
+        raise ApiError(409, f"BucketNotEmpty: {name} holds objects; set forceDestroy to delete them too") from None
 
 
-def _configure(client: S3, name: str, inputs: Values) -> None:
+def _is_versioned(buckets: Minio, name: str) -> bool:
+    return buckets.get_bucket_versioning(name).status == ENABLED
+
+
+def _configure(buckets: Minio, name: str, inputs: Values) -> None:
     enabled = bool((inputs.get("versioning") or {}).get("enabled"))
-    if enabled != client.versioning(name):
-        client.set_versioning(name, enabled=enabled)
-    client.set_lifecycle(name, "".join(_rule(rule) for rule in inputs.get("lifecycleRules") or []))
+    if enabled != _is_versioned(buckets, name):
+        buckets.set_bucket_versioning(name, VersioningConfig(ENABLED if enabled else SUSPENDED))
+    rules = [made for rule in inputs.get("lifecycleRules") or [] if (made := _rule(rule)) is not None]
+    if rules:
+        buckets.set_bucket_lifecycle(name, LifecycleConfig(rules))
+    else:
+        buckets.delete_bucket_lifecycle(name)
 
 
-def _rule(rule: dict[str, Any]) -> str:
-    """A lifecycle rule as XML. Unfinished uploads are not mentioned: MinIO removes them by itself after a day."""
+def _rule(rule: dict[str, Any]) -> Rule | None:
+    """What MinIO does about a rule. Unfinished uploads are left out: it removes them by itself after a day."""
     expiration, noncurrent = rule.get("expiration") or {}, rule.get("noncurrentVersionExpiration") or {}
-    actions = ""
-    if expiration.get("days"):
-        actions += f"<Expiration><Days>{expiration['days']}</Days></Expiration>"
-    elif expiration.get("expiredObjectDeleteMarker"):
-        actions += "<Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>"
-    if noncurrent.get("days"):
-        days = f"<NoncurrentDays>{noncurrent['days']}</NoncurrentDays>"
-        actions += f"<NoncurrentVersionExpiration>{days}</NoncurrentVersionExpiration>"
-    if not actions:
-        return ""
-    name = f"<ID>{escape(rule['id'])}</ID>" if rule.get("id") else ""
-    status = "Enabled" if rule.get("enabled") else "Disabled"
-    prefix = escape(rule.get("prefix") or "")
-    return f"<Rule>{name}<Status>{status}</Status><Filter><Prefix>{prefix}</Prefix></Filter>{actions}</Rule>"
+    days, marker = expiration.get("days"), expiration.get("expiredObjectDeleteMarker")
+    if not (days or marker or noncurrent.get("days")):
+        return None
+    return Rule(
+        ENABLED if rule.get("enabled") else DISABLED,
+        rule_filter=Filter(prefix=rule.get("prefix") or ""),
+        rule_id=rule.get("id"),
+        expiration=Expiration(days=days) if days else Expiration(expired_object_delete_marker=True) if marker else None,
+        noncurrent_version_expiration=(
+            NoncurrentVersionExpiration(noncurrent_days=noncurrent["days"]) if noncurrent.get("days") else None
+        ),
+    )

@@ -49,6 +49,8 @@ class Kind(ABC):
     properties: ClassVar[tuple[Property, ...]]
     computed: ClassVar[tuple[str, ...]] = ()
     """Outputs that only exist once the resource does."""
+    secret: ClassVar[tuple[str, ...]] = ()
+    """Outputs that nobody is shown; the SDK keeps them encrypted in the stack's state."""
 
     def check(self, inputs: Values) -> Iterator[Failure]:  # noqa: ARG002 most types say more
         """What is wrong with inputs whose types are right; values may be absent or UNKNOWN."""

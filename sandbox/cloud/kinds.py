@@ -8,6 +8,7 @@ from sandbox.cloud.kind import Kind
 from sandbox.cloud.monitoring import MonitorAlert, UptimeAlert, UptimeCheck
 from sandbox.cloud.project import Project
 from sandbox.cloud.reserved_ip import ReservedIp, ReservedIpAssignment
+from sandbox.cloud.spaces_key import SpacesKey
 from sandbox.cloud.ssh_key import SshKey
 from sandbox.cloud.volume import Volume, VolumeAttachment
 from sandbox.cloud.vpc import Vpc
@@ -24,6 +25,7 @@ _ALL: tuple[Kind, ...] = (
     Domain(),
     DnsRecord(),
     SpacesBucket(),
+    SpacesKey(),
     Project(),
     UptimeCheck(),
     UptimeAlert(),

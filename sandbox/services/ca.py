@@ -26,6 +26,13 @@ def ca_file(home: Home) -> Path:
     return home.services / "ca" / "ca.crt"
 
 
+def ensure(home: Home) -> Path:
+    """Make the authority unless it is there; returns its certificate."""
+    with State(home).locked("ca"):
+        _authority(home)
+    return ca_file(home)
+
+
 def issue(home: Home, address: str, certificate: Path, key: Path) -> None:
     """Write a server certificate for an address, with its key, unless it is there."""
     if certificate.exists():
@@ -37,7 +44,11 @@ def issue(home: Home, address: str, certificate: Path, key: Path) -> None:
         _builder(address)
         .issuer_name(ca_certificate.subject)
         .public_key(server_key.public_key())
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+        .add_extension(
+            # As a name too: some clients, pgBackRest among them, compare names only.
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address)), x509.DNSName(address)]),
+            critical=False,
+        )
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(ca_key, hashes.SHA256())

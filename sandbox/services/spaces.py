@@ -1,17 +1,36 @@
 """Object storage: a MinIO server with TLS that stands for Spaces."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import minio
+import urllib3
+from minio.credentials.providers import StaticProvider
+from minio.error import MinioAdminException, MinioException, S3Error
 
 from sandbox.environment import credentials
 from sandbox.errors import SandboxError
 from sandbox.home import CACHE, Home
 from sandbox.network import public_network, service_address
 from sandbox.services import ca, container
-from sandbox.services.s3 import S3
 
 PORT = 443
 _FOLDER = "/srv/spaces"
 BINARY = CACHE / "bin" / "minio"
+_REGION = "us-east-1"
+_TIMEOUT_SECONDS = 30
+# A server that has just started, or is busy, asks for patience.
+_RETRY = urllib3.Retry(total=20, backoff_factor=0.2, backoff_max=2, status_forcelist=[503], allowed_methods=None)
+
+
+@dataclass(frozen=True)
+class Server:
+    """The server as its owner sees it: the buckets, and the keys to them."""
+
+    buckets: minio.Minio
+    keys: minio.MinioAdmin
 
 
 def endpoint(home: Home) -> str:
@@ -19,10 +38,25 @@ def endpoint(home: Home) -> str:
     return service_address(home, "spaces")
 
 
-def connect(home: Home, access_key: str, secret_key: str) -> S3:
-    """A client with somebody's keys; wrong ones are refused by the server itself."""
+@contextmanager
+def connect(home: Home, access_key: str, secret_key: str) -> Iterator[Server]:
+    """Use the server with somebody's keys; wrong ones are refused by the server itself."""
     ensure(home)
-    return S3(endpoint(home), access_key, secret_key, ca.ca_file(home))
+    host = endpoint(home)
+    pool = urllib3.PoolManager(
+        ca_certs=str(ca.ca_file(home)), timeout=urllib3.Timeout(_TIMEOUT_SECONDS), retries=_RETRY
+    )
+    try:
+        yield Server(
+            minio.Minio(host, access_key, secret_key, region=_REGION, http_client=pool),
+            minio.MinioAdmin(endpoint=host, credentials=StaticProvider(access_key, secret_key), http_client=pool),
+        )
+    except S3Error as error:
+        raise SandboxError(f"object storage: {error.code}: {error.message}") from None
+    except (MinioException, MinioAdminException) as error:
+        raise SandboxError(f"object storage: {error}") from None
+    except urllib3.exceptions.HTTPError as error:
+        raise SandboxError(f"object storage at {host} cannot be reached: {error}") from None
 
 
 def ensure(home: Home) -> None:

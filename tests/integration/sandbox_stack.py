@@ -68,7 +68,7 @@ class SandboxStack:
         self.run("config", "rm", name)
 
     def outputs(self) -> dict[str, Any]:
-        text = self.run("stack", "output", "--json")
+        text = self.run("stack", "output", "--json", "--show-secrets")
         outputs: dict[str, Any] = json.loads(text[text.index("{") :])
         return outputs
 

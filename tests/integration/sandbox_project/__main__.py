@@ -56,6 +56,14 @@ bucket = do.SpacesBucket(
         )
     ],
 )
+other = do.SpacesBucket("other", name="test-other", region="fra1", force_destroy=True)
+generation = config.get_int("key_generation") or 1
+spaces_key = do.SpacesKey(
+    "spaces-key",
+    name=f"test-{generation}",
+    grants=[do.SpacesKeyGrantArgs(bucket=bucket.name, permission=config.get("permission") or "readwrite")],
+    opts=pulumi.ResourceOptions(replace_on_changes=["name"]),
+)
 do.Project(
     "project",
     name="test",
@@ -87,6 +95,10 @@ do.MonitorAlert(
     entities=[droplet.id],
     alerts=do.MonitorAlertAlertsArgs(emails=[MAIL]),
 )
+pulumi.export("bucket", bucket.name)
+pulumi.export("endpoint", bucket.endpoint)
+pulumi.export("other_bucket", other.name)
+pulumi.export("spaces_key", [spaces_key.access_key, spaces_key.secret_key])
 pulumi.export("address", address.ip_address)
 pulumi.export("droplet_id", droplet.id)
 pulumi.export("volume_id", volume.id)
