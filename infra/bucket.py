@@ -1,4 +1,4 @@
-"""The Spaces bucket that holds the backups, off the machine they protect."""
+"""The Spaces bucket that holds the backups, off the machine they protect, and the key that opens it."""
 
 import hashlib
 
@@ -36,4 +36,18 @@ def make_bucket(platform: str, domain: str, region: str, *, protect: bool) -> do
         ],
         # The name was chosen at birth; a later change of domain must not move the backups.
         opts=pulumi.ResourceOptions(protect=protect, retain_on_delete=protect, ignore_changes=["name"]),
+    )
+
+
+def make_backup_key(platform: str, bucket: do.SpacesBucket, generation: int) -> do.SpacesKey:
+    """The key with which the server reads and writes backups, and nothing else.
+
+    The generation is in the name, so that raising it makes a second key; Pulumi deletes the first one after
+    everything else, when the server works with the second.
+    """
+    return do.SpacesKey(
+        "backup-key",
+        name=f"{platform}-backup-{generation}",
+        grants=[do.SpacesKeyGrantArgs(bucket=bucket.name, permission="readwrite")],
+        opts=pulumi.ResourceOptions(replace_on_changes=["name"]),
     )

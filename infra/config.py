@@ -19,13 +19,14 @@ from pulumi.runtime.config import CONFIG
 from infra import PROJECT, ROOT
 from infra.components import versions
 from infra.phases import PHASES, Phase
-from infra.secrets import SECRETS
+from infra.secrets import ROTATABLE, SECRETS
 
 # Regions that offer droplets, volumes and Spaces alike; the platform needs all three.
 REGIONS = ("ams3", "atl1", "blr1", "fra1", "lon1", "nyc3", "sfo2", "sfo3", "sgp1", "syd1", "tor1")
 DNS_PROVIDERS = ("digitalocean", "external")
 ENVIRONMENTS = ("production", "staging")
 LARGEST_VOLUME_GB = 16384
+LONGEST_RETENTION_WEEKS = 52
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+[a-z]{{2,63}}")
@@ -59,6 +60,7 @@ class StackConfig:
     platform: str
     ssh_allowed_cidrs: tuple[str, ...]
     volume_size: int
+    backup_retention_weeks: int
     alert_email: str
     converge: bool
     protect: bool
@@ -170,6 +172,12 @@ def parse(values: Mapping[str, str]) -> StackConfig:
             LARGEST_VOLUME_GB,
             f"allowed: {smallest} to {LARGEST_VOLUME_GB} GB in {environment} at phase {phase.number}",
         ),
+        backup_retention_weeks=read.integer(
+            "backup_retention_weeks",
+            1,
+            LONGEST_RETENTION_WEEKS,
+            f"allowed: 1 to {LONGEST_RETENTION_WEEKS} weeks",
+        ),
         alert_email=read.text(
             "alert_email",
             lambda mail: bool(_EMAIL.fullmatch(mail)),
@@ -225,11 +233,17 @@ def _cidrs(read: _Reader, production: bool) -> tuple[str, ...]:
 
 
 def _rotations(read: _Reader) -> dict[str, int]:
-    allowed = {spec.name for spec in SECRETS}
+    fixed = {spec.name for spec in SECRETS if not spec.rotates}
     rotations = {}
     for name, generation in read.structure("rotations", dict).items():
-        if name not in allowed:
-            read.refuse(f"rotations.{name}", generation, f"unknown secret; allowed: {', '.join(sorted(allowed))}")
+        if name in fixed:
+            read.refuse(
+                f"rotations.{name}",
+                generation,
+                "a new value could not read what the old one encrypted; docs/decisions/0501-keys-of-the-backups.md",
+            )
+        elif name not in ROTATABLE:
+            read.refuse(f"rotations.{name}", generation, f"unknown secret; allowed: {', '.join(sorted(ROTATABLE))}")
         elif not isinstance(generation, int) or isinstance(generation, bool) or generation < 1:
             read.refuse(f"rotations.{name}", generation, "allowed: a whole number from 1")
         else:

@@ -13,6 +13,8 @@ def build_inventory(
     private_ip: str,
     volume_name: str,
     volume_id: str,
+    bucket_name: str,
+    bucket_endpoint: str,
     secrets: Mapping[str, str],
     secret_facts: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
@@ -37,6 +39,13 @@ def build_inventory(
                 "platform_ssh_allowed_cidrs": list(config.ssh_allowed_cidrs),
                 "platform_private_ip": private_ip,
                 "platform_source_extensions": list(config.source_extensions),
+                # The endpoint is host[:port], for all buckets of the region.
+                "platform_backup_bucket": {
+                    "name": bucket_name,
+                    "endpoint": bucket_endpoint,
+                    "region": config.region,
+                },
+                "platform_backup_retention_weeks": config.backup_retention_weeks,
                 "platform_secrets": dict(secrets),
                 "platform_secret_facts": {name: dict(facts) for name, facts in secret_facts.items()},
             },

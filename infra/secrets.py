@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pulumi
+import pulumi_digitalocean as do
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pulumi import dynamic
@@ -35,6 +36,8 @@ class SecretSpec:
     length: int = 0
     role: str = ""
     lifetime_days: int = 0
+    rotates: bool = True
+    """False where a new value would make what the old one encrypted unreadable."""
 
 
 # Intervals are those of the plan's table 5.2. A rotated service key stays valid until it expires, hence its short life.
@@ -48,7 +51,15 @@ SECRETS: tuple[SecretSpec, ...] = (
     SecretSpec("jwt_secret", "hex", ANNUALLY, length=64),
     SecretSpec("anon_key", "jwt", NEVER, role="anon", lifetime_days=TEN_YEARS),
     SecretSpec("service_role_key", "jwt", QUARTERLY, role="service_role", lifetime_days=ANNUALLY),
+    SecretSpec("backup_cipher", "hex", NEVER, length=64, rotates=False),
+    SecretSpec("pgsodium_key", "hex", NEVER, length=64, rotates=False),
 )
+# A key of the cloud with two halves, which the cloud makes.
+BACKUP_KEY = "backup_key"
+BACKUP_KEY_INTERVAL_DAYS = QUARTERLY
+ROTATABLE = (*(spec.name for spec in SECRETS if spec.rotates), BACKUP_KEY)
+# They travel with a secret but only name it; the cloud decides their length.
+IDENTIFIERS = ("backup_access_key",)
 
 
 def sign_jwt(claims: Mapping[str, Any], secret: str) -> str:
@@ -98,7 +109,7 @@ def weak_secrets(values: Mapping[str, str]) -> list[str]:
             problems.append(f"{name} is empty")
         elif is_published(value):
             problems.append(f"{name} is a value published in a public example")
-        elif len(value) < shortest:
+        elif len(value) < shortest and name not in IDENTIFIERS:
             problems.append(f"{name} is shorter than {shortest} characters")
     return problems
 
@@ -186,11 +197,15 @@ class PlatformSecrets:
     anon_key: pulumi.Output[str]
 
 
-def make_platform_secrets(rotations: Mapping[str, int]) -> PlatformSecrets:
-    """Declare every secret of the table; JWTs are signed with jwt_secret, so a new one renews them."""
+def make_platform_secrets(rotations: Mapping[str, int], backup_key: do.SpacesKey, *, protect: bool) -> PlatformSecrets:
+    """Declare every secret of the table; JWTs are signed with jwt_secret, so a new one renews them.
+
+    Those that cannot be rotated are the only way to read the backups: they are protected like the bucket.
+    """
     made: dict[str, Secret] = {}
     for spec in SECRETS:
         details: dict[str, Any] = {"generation": rotations.get(spec.name, 1)}
+        opts = pulumi.ResourceOptions(protect=protect and not spec.rotates)
         if spec.interval_days is not None:
             details["interval_days"] = spec.interval_days
         if spec.kind == "hex":
@@ -201,14 +216,18 @@ def make_platform_secrets(rotations: Mapping[str, int]) -> PlatformSecrets:
                 "lifetime_days": spec.lifetime_days,
                 "signing_secret": made["jwt_secret"].value,
             }
-        made[spec.name] = Secret(f"secret-{spec.name}", spec.kind, opts=None, **details)
+        made[spec.name] = Secret(f"secret-{spec.name}", spec.kind, opts=opts, **details)
 
     def facts(dates: dict[str, str]) -> dict[str, dict[str, Any]]:
-        return {s.name: {"made_at": dates[s.name], "interval_days": s.interval_days} for s in SECRETS}
+        return {name: {"made_at": made_at, "interval_days": intervals[name]} for name, made_at in dates.items()}
 
+    halves = {"backup_access_key": backup_key.access_key, "backup_secret_key": backup_key.secret_key}
+    intervals = {spec.name: spec.interval_days for spec in SECRETS} | dict.fromkeys(halves, BACKUP_KEY_INTERVAL_DAYS)
+    values = {name: secret.value for name, secret in made.items()} | halves
+    dates = {name: secret.made_at for name, secret in made.items()} | dict.fromkeys(halves, backup_key.created_at)
     return PlatformSecrets(
-        values=pulumi.Output.secret(pulumi.Output.all(**{name: secret.value for name, secret in made.items()})),
-        facts=pulumi.Output.all(**{name: secret.made_at for name, secret in made.items()}).apply(facts),
+        values=pulumi.Output.secret(pulumi.Output.all(**values)),
+        facts=pulumi.Output.all(**dates).apply(facts),
         # The anon key is public by design; only its derivation from the JWT secret marks it.
         anon_key=pulumi.Output.unsecret(made["anon_key"].value),
     )

@@ -8,7 +8,7 @@ from infra import components as table
 from infra.address import Address
 from infra.alerts import make_alerts
 from infra.audit import build_audit
-from infra.bucket import make_bucket
+from infra.bucket import make_backup_key, make_bucket
 from infra.config import StackConfig
 from infra.configure import Configure
 from infra.dns import DigitalOceanDns, as_output
@@ -17,7 +17,7 @@ from infra.firewall import make_firewall
 from infra.inventory import build_inventory
 from infra.network import make_vpc
 from infra.project import make_project
-from infra.secrets import SshKeyPair, make_platform_secrets
+from infra.secrets import BACKUP_KEY, SshKeyPair, make_platform_secrets
 from infra.ssh import ADMIN_USER, Connection
 from infra.ssh_keys import register_key
 from infra.uptime import Uptime
@@ -30,7 +30,9 @@ def build(config: StackConfig) -> dict[str, Any]:
     name, phase, region = config.platform, config.phase, config.region
     labels = rows.vhosts(phase.number)
 
-    secrets = make_platform_secrets(config.rotations)
+    bucket = make_bucket(name, config.domain, region, protect=config.protect)
+    backup_key = make_backup_key(name, bucket, config.rotations.get(BACKUP_KEY, 1))
+    secrets = make_platform_secrets(config.rotations, backup_key, protect=config.protect)
     client, host = SshKeyPair("ssh-client"), SshKeyPair("ssh-host")
     vpc = make_vpc(name, region)
     droplet = make_droplet(name, region, phase, vpc, ssh_key=register_key(name, client), client=client, host=host)
@@ -38,7 +40,6 @@ def build(config: StackConfig) -> dict[str, Any]:
     data = DataVolume(name, region, config.volume_size, droplet_id, protect=config.protect)
     address = Address(region, droplet_id, protect=config.protect)
     firewall = make_firewall(name, rows, phase.number, config.ssh_allowed_cidrs, droplet_id)
-    bucket = make_bucket(name, config.domain, region, protect=config.protect)
     grouped = [droplet.droplet_urn, data.volume.volume_urn, address.reserved.reserved_ip_urn, bucket.bucket_urn]
     prepared: list[pulumi.Resource] = [data, address, firewall, bucket]
     if config.dns_provider == "digitalocean":
@@ -54,6 +55,8 @@ def build(config: StackConfig) -> dict[str, Any]:
         private_ip=droplet.ipv4_address_private,
         volume_name=data.volume.name,
         volume_id=data.volume.id,
+        bucket_name=bucket.name,
+        bucket_endpoint=bucket.endpoint,
         secrets=secrets.values,
         secret_facts=secrets.facts,
     ).apply(lambda known: build_inventory(config, **known))

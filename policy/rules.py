@@ -7,7 +7,7 @@ from typing import Any
 
 from infra.components import load
 from infra.phases import PHASES
-from infra.secrets import is_published
+from infra.secrets import BACKUP_KEY, BACKUP_KEY_INTERVAL_DAYS, is_published
 
 ANYWHERE = {"0.0.0.0/0", "::/0"}
 # After its interval a secret is due, which warns; this much later it stops the deployment.
@@ -104,6 +104,14 @@ def backups_leave_the_machine(resources: Resources, _now: datetime) -> Iterator[
             yield f"bucket {row.name} is not versioned, so an intruder could erase the backups"
 
 
+def the_server_s_key_opens_only_backups(resources: Resources, _now: datetime) -> Iterator[str]:
+    """The server's key to the object storage is limited to buckets by name."""
+    for row in _of(resources, "SpacesKey"):
+        for grant in row.props.get("grants") or ():
+            if grant["permission"] == "fullaccess" or grant["bucket"] == "":
+                yield f"the Spaces key {row.name} opens every bucket of the account"
+
+
 def no_published_secret(resources: Resources, _now: datetime) -> Iterator[str]:
     """No secret is a value that stands in a public example."""
     for row in _of(resources, "Secret"):
@@ -112,33 +120,50 @@ def no_published_secret(resources: Resources, _now: datetime) -> Iterator[str]:
             yield f"{row.name} is a value published in a public example; raise its number in rotations"
 
 
-def _overdue(resources: Resources, now: datetime) -> Iterator[tuple[Resource, timedelta]]:
+@dataclass(frozen=True)
+class _Age:
+    """A secret that is rotated: its name in `rotations`, which of its generations lives, and since when."""
+
+    name: str
+    generation: int
+    made_at: Any
+    interval_days: float
+
+
+def _ages(resources: Resources) -> Iterator[_Age]:
     for row in _of(resources, "Secret"):
-        made_at, interval = row.props.get("made_at"), row.props.get("interval_days")
+        if interval := row.props.get("interval_days"):
+            name, generation = row.name.removeprefix("secret-"), int(row.props.get("generation", 1))
+            yield _Age(name, generation, row.props.get("made_at"), float(interval))
+    for row in _of(resources, "SpacesKey"):
+        generation = int(str(row.props.get("name")).rpartition("-")[2])
+        yield _Age(BACKUP_KEY, generation, row.props.get("createdAt"), BACKUP_KEY_INTERVAL_DAYS)
+
+
+def _overdue(resources: Resources, now: datetime) -> Iterator[tuple[_Age, timedelta]]:
+    for age in _ages(resources):
         # Before its creation a secret has no date.
-        if isinstance(made_at, str) and interval:
-            late = now - datetime.fromisoformat(made_at).astimezone(UTC) - timedelta(days=float(interval))
+        if isinstance(age.made_at, str):
+            late = now - datetime.fromisoformat(age.made_at).astimezone(UTC) - timedelta(days=age.interval_days)
             if late > timedelta(0):
-                yield row, late
+                yield age, late
 
 
-def _rotate(row: Resource, late: timedelta) -> str:
-    name = row.name.removeprefix("secret-")
-    generation = int(row.props.get("generation", 1)) + 1
+def _rotate(age: _Age, late: timedelta) -> str:
     return (
-        f"{name} should have been rotated {late.days} days ago;"
-        f" run: pulumi config set --path rotations.{name} {generation}"
+        f"{age.name} should have been rotated {late.days} days ago;"
+        f" run: pulumi config set --path rotations.{age.name} {age.generation + 1}"
     )
 
 
 def no_secret_is_due(resources: Resources, now: datetime) -> Iterator[str]:
     """Secrets are rotated within their interval."""
-    return (_rotate(row, late) for row, late in _overdue(resources, now) if late <= GRACE)
+    return (_rotate(age, late) for age, late in _overdue(resources, now) if late <= GRACE)
 
 
 def no_secret_is_long_overdue(resources: Resources, now: datetime) -> Iterator[str]:
     """A secret whose rotation was put off for a month stops the deployment."""
-    return (_rotate(row, late) for row, late in _overdue(resources, now) if late > GRACE)
+    return (_rotate(age, late) for age, late in _overdue(resources, now) if late > GRACE)
 
 
 type Rule = Callable[[Resources, datetime], Iterator[str]]
@@ -150,6 +175,7 @@ MANDATORY: tuple[Rule, ...] = (
     data_is_protected,
     volume_is_large_enough,
     backups_leave_the_machine,
+    the_server_s_key_opens_only_backups,
     no_published_secret,
     no_secret_is_long_overdue,
 )

@@ -21,6 +21,7 @@ BASE = {
     "supabase-platform:ssh_allowed_cidrs": '["203.0.113.7/32"]',
     "supabase-platform:alert_email": "ops@example.com",
 }
+ACCESS_KEY = "DO00EXAMPLE000000001"
 MADE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -50,6 +51,11 @@ class Cloud(mocks.Mocks):
                 return "7", outputs | {"ipv4AddressPrivate": "10.110.0.2", "dropletUrn": "do:droplet:7"}
             case "digitalocean:index/reservedIp:ReservedIp":
                 outputs |= {"ipAddress": "192.0.2.10", "reservedIpUrn": "do:reservedip:192.0.2.10"}
+            case "digitalocean:index/spacesBucket:SpacesBucket":
+                outputs |= {"endpoint": "fra1.digitaloceanspaces.com"}
+            case "digitalocean:index/spacesKey:SpacesKey":
+                outputs |= {"accessKey": ACCESS_KEY, "createdAt": "2026-01-02T03:04:05Z"}
+                outputs["secretKey"] = pulumi.Output.secret("spaces" * 7)
             case "pulumi-python:dynamic/platform:Secret" | "pulumi-python:dynamic/platform:SshKeyPair":
                 outputs |= make(outputs, MADE)
                 # The engine marks what the resource's additional_secret_outputs name.

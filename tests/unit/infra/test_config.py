@@ -23,6 +23,7 @@ def test_a_minimal_configuration_gets_the_schema_s_defaults() -> None:
     assert plain.converge
     assert plain.protect
     assert plain.rotations == {}
+    assert plain.backup_retention_weeks == 4
 
 
 @pytest.mark.parametrize(
@@ -44,12 +45,18 @@ def test_a_minimal_configuration_gets_the_schema_s_defaults() -> None:
         ("ssh_allowed_cidrs", '["::/0"]', '= "::/0"', "whole internet"),
         ("volume_size", "99", "= 99", "allowed: 100 to 16384 GB"),
         ("volume_size", "16385", "= 16385", "allowed: 100 to 16384 GB"),
+        ("backup_retention_weeks", "0", "= 0", "allowed: 1 to 52 weeks"),
+        ("backup_retention_weeks", "53", "= 53", "allowed: 1 to 52 weeks"),
+        ("backup_retention_weeks", "long", '= "long"', "not a whole number"),
         ("alert_email", "nobody", '= "nobody"', "pulumi config set alert_email"),
         ("converge", "maybe", '= "maybe"', "allowed: true, false"),
         ("protect", "false", "= false", "allowed in production: true"),
         ("dns_zone", "example.com", '= "example.com"', "only with dns_provider digitalocean"),
         ("dns_zone", "example.org", '= "example.org"', "a zone above supabase.example.com"),
         ("rotations", '{"nothing": 2}', "= 2", "unknown secret"),
+        ("rotations", '{"backup_cipher": 2}', "= 2", "could not read what the old one encrypted"),
+        ("rotations", '{"pgsodium_key": 2}', "= 2", "could not read what the old one encrypted"),
+        ("rotations", '{"backup_key": 0}', "= 0", "a whole number from 1"),
         ("rotations", '{"jwt_secret": 0}', "= 0", "a whole number from 1"),
         ("rotations", '{"jwt_secret": true}', "= true", "a whole number from 1"),
         ("source_extensions", '["plrust"]', '= "plrust"', "allowed: "),

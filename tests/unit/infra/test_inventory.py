@@ -14,6 +14,8 @@ def inventory() -> dict[str, Any]:
         private_ip="10.110.0.2",
         volume_name="acme-data",
         volume_id="2b6f0c52-8f0a-4c43-9d5e-5a0f3c7d1e02",
+        bucket_name="acme-backups-0a1b2c3d",
+        bucket_endpoint="fra1.digitaloceanspaces.com",
         secrets={"db_workbench": "w" * 48},
         secret_facts={"db_workbench": {"made_at": "2026-01-02T03:04:05Z", "interval_days": 90}},
     )

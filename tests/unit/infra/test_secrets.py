@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from infra.secrets import SECRETS, SecretProvider, make, sign_jwt, weak_secrets
+from infra.secrets import ROTATABLE, SECRETS, SecretProvider, make, sign_jwt, weak_secrets
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -31,6 +31,18 @@ def test_the_table_names_every_secret_with_the_plan_s_interval() -> None:
     assert table["jwt_secret"] == ("hex", 365)
     assert table["anon_key"] == ("jwt", None)
     assert table["service_role_key"] == ("jwt", 90)
+
+
+def test_what_encrypts_data_is_never_renewed() -> None:
+    fixed = {spec.name: (spec.length, spec.interval_days) for spec in SECRETS if not spec.rotates}
+    assert fixed == {"backup_cipher": (64, None), "pgsodium_key": (64, None)}
+    assert not fixed.keys() & set(ROTATABLE)
+
+
+def test_an_identifier_may_be_short_but_not_empty() -> None:
+    assert weak_secrets({"backup_access_key": "DO00EXAMPLE000000001"}) == []
+    assert weak_secrets({"backup_access_key": ""}) == ["backup_access_key is empty"]
+    assert weak_secrets({"backup_secret_key": "DO00EXAMPLE000000001"}) != []
 
 
 def test_a_secret_has_its_length_and_is_never_the_same_twice() -> None:

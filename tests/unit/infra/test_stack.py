@@ -8,7 +8,8 @@ import pytest
 
 from infra.components import load
 from infra.phases import PHASES
-from tests.unit.infra.conftest import Program, Run, config
+from infra.secrets import IDENTIFIERS
+from tests.unit.infra.conftest import ACCESS_KEY, Program, Run, config
 
 RESOURCES = {
     "digitalocean:index/droplet:Droplet": 1,
@@ -20,15 +21,17 @@ RESOURCES = {
     "digitalocean:index/reservedIpAssignment:ReservedIpAssignment": 1,
     "digitalocean:index/firewall:Firewall": 1,
     "digitalocean:index/spacesBucket:SpacesBucket": 1,
+    "digitalocean:index/spacesKey:SpacesKey": 1,
     "digitalocean:index/project:Project": 1,
     "digitalocean:index/uptimeCheck:UptimeCheck": 1,
     "digitalocean:index/uptimeAlert:UptimeAlert": 2,
     "digitalocean:index/monitorAlert:MonitorAlert": 3,
-    "pulumi-python:dynamic/platform:Secret": 9,
+    "pulumi-python:dynamic/platform:Secret": 11,
     "pulumi-python:dynamic/platform:SshKeyPair": 2,
     "pulumi-python:dynamic/platform:Configure": 1,
 }
-PROTECTED = {"volume", "reserved-ip", "backups"}
+PROTECTED = {"volume", "reserved-ip", "backups", "secret-backup_cipher", "secret-pgsodium_key"}
+RETAINED = {"volume", "reserved-ip", "backups"}
 # Inputs that are read at birth only; whatever else replaces a resource must not depend on the phase.
 REPLACING = {
     "digitalocean:index/droplet:Droplet": {"region", "vpcUuid", "name"},
@@ -106,7 +109,7 @@ def test_volume_address_and_backups_are_protected_and_outlive_the_stack(run: Run
     program = run(config(environment=environment))
     for name, row in program.declared.items():
         assert row.request.protect is (name in PROTECTED), name
-        assert row.request.retainOnDelete is (name in PROTECTED), name
+        assert row.request.retainOnDelete is (name in RETAINED), name
     assert program.declared["backups"].inputs["forceDestroy"] is False
 
 
@@ -138,6 +141,28 @@ def test_backups_are_private_and_versioned(run: Run) -> None:
     assert bucket["name"].startswith("supabase-backups-")
 
 
+def test_the_server_s_key_opens_the_backup_bucket_alone(run: Run) -> None:
+    program = run(config())
+    key = program.declared["backup-key"]
+    bucket = program.declared["backups"].inputs["name"]
+    assert key.inputs == {"name": "supabase-backup-1", "grants": [{"bucket": bucket, "permission": "readwrite"}]}
+    variables = program.outputs["inventory"]["all"]["vars"]
+    assert variables["platform_backup_bucket"] == {
+        "name": bucket, "endpoint": "fra1.digitaloceanspaces.com", "region": "fra1",
+    }  # fmt: skip
+    assert variables["platform_secrets"]["backup_access_key"] == ACCESS_KEY
+    assert variables["platform_secret_facts"]["backup_secret_key"] == {
+        "made_at": "2026-01-02T03:04:05Z", "interval_days": 90,
+    }  # fmt: skip
+
+
+def test_a_new_generation_replaces_the_server_s_key_and_the_old_one_goes_last(run: Run) -> None:
+    key = run(config(rotations='{"backup_key": 2}')).declared["backup-key"]
+    assert key.inputs["name"] == "supabase-backup-2"
+    assert list(key.request.replaceOnChanges) == ["name"]
+    assert not key.request.deleteBeforeReplace
+
+
 def test_alerts_reach_the_operator(run: Run) -> None:
     program = run(config())
     for row in program.of_type(":MonitorAlert"):
@@ -152,7 +177,7 @@ def test_alerts_reach_the_operator(run: Run) -> None:
 def test_nothing_secret_leaves_the_program_unmarked(run: Run) -> None:
     program = run(config())
     assert program.secret_outputs == {"secrets", "inventory", "ssh_private_key"}
-    secret = [value for name, value in program.outputs["secrets"].items() if name != "anon_key"]
+    secret = [value for name, value in program.outputs["secrets"].items() if name not in {"anon_key", *IDENTIFIERS}]
     secret.append(program.outputs["ssh_private_key"])
     # The host's private key is nobody's output; it is found where the droplet gets it.
     user_data = json.loads(program.declared["droplet"].inputs["userData"].removeprefix("#cloud-config\n"))

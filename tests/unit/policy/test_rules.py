@@ -42,6 +42,12 @@ def volume(size: float = 500.0, *, protect: bool = True) -> Resource:
     return Resource("Volume", "volume", {"size": size}, protect)
 
 
+def key(days: int, permission: str = "readwrite", bucket: str = "supabase-backups") -> Resource:
+    created_at = (NOW - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    grants = [{"bucket": bucket, "permission": permission}]
+    return Resource("SpacesKey", "backup-key", {"name": "supabase-backup-2", "createdAt": created_at, "grants": grants})
+
+
 GOOD = [
     server(),
     Resource("Droplet", "droplet", {}),
@@ -50,6 +56,7 @@ GOOD = [
     Resource("ReservedIp", "reserved-ip", {}, protect=True),
     bucket(),
     secret(89),
+    key(89),
     Resource("Secret", "secret-anon_key", {"made_at": "2016-01-01T00:00:00Z", "value": "x" * 40}),
 ]
 
@@ -145,6 +152,20 @@ def test_a_due_secret_warns_and_a_long_overdue_one_stops() -> None:
     assert violations(rules.no_secret_is_long_overdue, due) == []
     assert violations(rules.no_secret_is_due, overdue) == []
     assert len(violations(rules.no_secret_is_long_overdue, overdue)) == 1
+
+
+def test_the_key_of_the_backups_ages_like_a_secret() -> None:
+    assert violations(rules.no_secret_is_due, key(91)) == [
+        "backup_key should have been rotated 1 days ago; run: pulumi config set --path rotations.backup_key 3"
+    ]
+    assert len(violations(rules.no_secret_is_long_overdue, key(121))) == 1
+    fresh = Resource("SpacesKey", "backup-key", {"name": "supabase-backup-1"})
+    assert violations(rules.no_secret_is_due, fresh) == []
+
+
+def test_a_key_to_every_bucket_is_refused() -> None:
+    (said,) = violations(rules.the_server_s_key_opens_only_backups, key(1, "fullaccess", ""))
+    assert "backup-key opens every bucket" in said
 
 
 def test_a_secret_that_is_not_made_yet_has_no_age() -> None:
