@@ -186,7 +186,7 @@ select
   coalesce(array_agg(c.relname::text order by c.relname) filter (where not c.relrowsecurity), '{}')
 from pg_namespace as n
 left join pg_class as c on c.relnamespace = n.oid and c.relkind in ('r', 'p')
-where n.nspname not in ('pg_catalog', 'information_schema')
+where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
   and exists (
     select from pg_roles as r
     where r.rolname in ('anon', 'authenticated') and has_schema_privilege(r.oid, n.oid, 'usage')

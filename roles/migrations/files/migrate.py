@@ -333,6 +333,8 @@ def apply(connection: Connection, migration: Migration) -> None:
         with connection.transaction():
             for statement in statements:
                 _execute(connection, migration, statement)
+            # What is checked at commit is checked here, where an error still has a name and a file.
+            _execute(connection, migration, Statement("set constraints all immediate", migration.up.count("\n")))
             _verify(connection, migration)
             connection.execute(
                 "insert into supabase_migrations.schema_migrations (version, statements, name) values (%s, %s, %s)",

@@ -21,7 +21,8 @@ select results_eq(
       ('realtime', 'supabase_admin'),
       ('silver', 'postgres'),
       ('storage', 'supabase_storage_admin'),
-      ('supabase_migrations', 'postgres')
+      ('supabase_migrations', 'postgres'),
+      ('tenancy', 'postgres')
   $$,
   'the schemas and their owners are exactly these'
 );
@@ -62,7 +63,8 @@ select results_eq(
       ('storage', 'authenticated', 'usage'),
       ('storage', 'dashboard_user', 'create usage'),
       ('storage', 'postgres', 'usage'),
-      ('storage', 'service_role', 'usage')
+      ('storage', 'service_role', 'usage'),
+      ('tenancy', 'supabase_auth_admin', 'usage')
   $$,
   'the grants on schemas are exactly these'
 );

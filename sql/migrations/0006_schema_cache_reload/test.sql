@@ -10,7 +10,8 @@ select results_eq(
   $$
     values
       ('pgrst_ddl_watch', 'ddl_command_end', 'O'),
-      ('pgrst_drop_watch', 'sql_drop', 'O')
+      ('pgrst_drop_watch', 'sql_drop', 'O'),
+      ('refuse_unprotected_relations', 'ddl_command_end', 'O')
   $$,
   'the event triggers beside pgaudit''s are exactly these'
 );
