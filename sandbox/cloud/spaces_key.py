@@ -37,9 +37,7 @@ class SpacesKey(Kind):
     @override
     def check(self, inputs: Values) -> Iterator[Failure]:
         """Validate as the API does."""
-        for grant in inputs.get("grants") or []:
-            if grant is UNKNOWN or UNKNOWN in grant.values():
-                continue
+        for grant in _known(inputs.get("grants")):
             bucket, permission = grant.get("bucket", ""), grant.get("permission")
             if permission not in _PERMISSIONS:
                 yield "grants", f"expected permission to be one of {', '.join(_PERMISSIONS)}, got {permission!r}"
@@ -49,7 +47,8 @@ class SpacesKey(Kind):
     @override
     def check_change(self, old: Values, new: Values) -> None:
         """A key to everything stays one."""
-        if _opens_everything(old.get("grants")) is not _opens_everything(new.get("grants")):
+        before, after = (_opens_everything(inputs.get("grants")) for inputs in (old, new))
+        if before is not after:
             raise ApiError(400, f"a {_FULL_ACCESS} key cannot become a limited one, nor the reverse; make a new key")
 
     @override
@@ -110,8 +109,14 @@ class SpacesKey(Kind):
             state[self.collection].pop(ident, None)
 
 
+def _known(grants: Any) -> list[dict[str, str]]:
+    """The grants without those that a preview does not know."""
+    listed = grants if isinstance(grants, list) else []
+    return [grant for grant in listed if grant is not UNKNOWN and UNKNOWN not in grant.values()]
+
+
 def _opens_everything(grants: Any) -> bool:
-    return any(grant is not UNKNOWN and grant.get("permission") == _FULL_ACCESS for grant in grants or [])
+    return any(grant["permission"] == _FULL_ACCESS for grant in _known(grants))
 
 
 def _require_buckets(account: Account, grants: list[dict[str, str]]) -> None:

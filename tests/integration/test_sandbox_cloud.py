@@ -1,5 +1,6 @@
 """The sandbox's cloud under the real Pulumi engine: one of each resource type, changed, broken and repaired."""
 
+import io
 import json
 import os
 import signal
@@ -7,17 +8,22 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import dns.message
 import dns.query
 import pytest
+import urllib3
+from minio import Minio, S3Error
 
 from sandbox import loop, machine
+from sandbox.cloud.account import ApiError
+from sandbox.cloud.kinds import COLLECTIONS
 from sandbox.docker import docker
 from sandbox.droplet import power
 from sandbox.home import REPOSITORY
 from sandbox.network import service_address
+from sandbox.services import ca
 from tests.integration.sandbox_stack import POLICY, SandboxStack, leftovers
 
 pytestmark = pytest.mark.integration
@@ -44,6 +50,19 @@ def inside(stack: SandboxStack, *command: str) -> str:
     return docker("exec", container(stack), *command)
 
 
+def sandbox(stack: SandboxStack, *command: str) -> str:
+    """Run one of the sandbox's own commands and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "sandbox", *command],
+        cwd=REPOSITORY,
+        env=stack.environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout
+
+
 def answers(address: str, port: int) -> bool:
     try:
         socket.create_connection((address, port), timeout=2).close()
@@ -55,6 +74,13 @@ def answers(address: str, port: int) -> bool:
 def resolve(stack: SandboxStack, name: str, kind: str) -> list[str]:
     reply = dns.query.udp(dns.message.make_query(name, kind), service_address(stack.home, "dns"), timeout=2)
     return [item.to_text() for rrset in reply.answer for item in rrset]
+
+
+def storage(stack: SandboxStack, keys: list[str]) -> Minio:
+    """The object storage as the holder of a key sees it."""
+    pool = urllib3.PoolManager(ca_certs=str(ca.ca_file(stack.home)), retries=False)
+    access_key, secret_key = keys
+    return Minio(stack.outputs()["endpoint"], access_key, secret_key, region="fra1", http_client=pool)
 
 
 def wait_until_booted(stack: SandboxStack) -> None:
@@ -112,16 +138,92 @@ def test_deleted_dns_record_shows_in_refresh_and_comes_back(stack: SandboxStack)
     assert resolve(stack, "api.example.test", "CNAME") == ["example.test."]
     records = stack.account.state.read()["dns_records"]
     (ident,) = [ident for ident, record in records.items() if record["type"] == "CNAME"]
-    subprocess.run(
-        [sys.executable, "-m", "sandbox", "delete", "dns_records", ident],
-        cwd=REPOSITORY,
-        env=stack.environment,
-        check=True,
-    )
+    sandbox(stack, "delete", "dns_records", ident)
     assert resolve(stack, "api.example.test", "CNAME") == []
     assert stack.steps("--refresh") == {"alias": "create"}
     stack.up("--refresh")
     assert resolve(stack, "api.example.test", "CNAME") == ["example.test."]
+
+
+def trusts_the_object_storage(stack: SandboxStack) -> bool:
+    """Whether curl in the droplet accepts the server's certificate; the server then refuses whoever has no key."""
+    ask = ("curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}")
+    return inside(stack, *ask, f"https://{stack.outputs()['endpoint']}/") == "403"
+
+
+def test_droplet_trusts_the_object_storage(stack: SandboxStack) -> None:
+    assert trusts_the_object_storage(stack)
+
+
+def test_spaces_key_opens_its_bucket_and_nothing_else(stack: SandboxStack) -> None:
+    outputs = stack.outputs()
+    mine, other = outputs["bucket"], outputs["other_bucket"]
+    client = storage(stack, outputs["spaces_key"])
+    version = client.put_object(mine, "backup", io.BytesIO(b"x"), 1).version_id
+    assert client.get_object(mine, "backup").data == b"x"
+    assert [item.object_name for item in client.list_objects(mine)] == ["backup"]
+    client.remove_object(mine, "backup")
+    refused: list[Callable[[], object]] = [
+        lambda: client.get_object(other, "backup"),
+        lambda: client.put_object(other, "backup", io.BytesIO(b"x"), 1),
+        lambda: list(client.list_objects(other)),
+        lambda: client.remove_object(mine, "backup", version_id=version),
+        lambda: client.delete_bucket_lifecycle(mine),
+        lambda: client.remove_bucket(mine),
+        lambda: client.make_bucket("test-third"),
+    ]
+    for attempt in refused:
+        with pytest.raises(S3Error, match="AccessDenied"):
+            attempt()
+
+
+def test_spaces_key_of_an_absent_bucket_is_refused(stack: SandboxStack) -> None:
+    kind = COLLECTIONS["spaces_keys"]
+    with pytest.raises(ApiError, match="test-absent of the key's grants does not exist"):
+        kind.create(stack.account, {"name": "k", "grants": [{"bucket": "test-absent", "permission": "read"}]}, "urn")
+
+
+def test_spaces_key_is_narrowed_in_place(stack: SandboxStack) -> None:
+    before = stack.outputs()
+    client = storage(stack, before["spaces_key"])
+    stack.set("permission", "read")
+    assert stack.steps() == {"spaces-key": "update"}
+    stack.up()
+    with pytest.raises(S3Error, match="AccessDenied"):
+        client.put_object(before["bucket"], "backup", io.BytesIO(b"x"), 1)
+    assert list(client.list_objects(before["bucket"])) == []
+    stack.unset("permission")
+    stack.up()
+    assert stack.outputs() == before
+
+
+def test_a_new_generation_of_a_spaces_key_comes_before_the_old_one_goes(stack: SandboxStack) -> None:
+    before = stack.outputs()
+    stack.set("key_generation", "2")
+    text = stack.up()
+    assert text.index("created replacement") < text.index("deleting original")
+    after = stack.outputs()
+    storage(stack, after["spaces_key"]).put_object(after["bucket"], "backup", io.BytesIO(b"x"), 1)
+    with pytest.raises(S3Error, match="InvalidAccessKeyId"):
+        storage(stack, before["spaces_key"]).get_object(before["bucket"], "backup")
+    assert stack.steps("--refresh") == {}
+
+
+def test_deleted_spaces_key_shows_in_refresh_and_comes_back(stack: SandboxStack) -> None:
+    (ident,) = stack.account.state.read()["spaces_keys"]
+    sandbox(stack, "delete", "spaces_keys", ident)
+    assert stack.steps("--refresh") == {"spaces-key": "create"}
+    stack.up("--refresh")
+    outputs = stack.outputs()
+    assert storage(stack, outputs["spaces_key"]).get_object(outputs["bucket"], "backup").data == b"x"
+
+
+def test_no_listing_shows_the_secret_of_a_spaces_key(stack: SandboxStack) -> None:
+    access_key, secret_key = stack.outputs()["spaces_key"]
+    assert access_key in sandbox(stack, "list")
+    assert secret_key not in sandbox(stack, "list")
+    assert secret_key not in stack.run("stack", "export")
+    assert secret_key not in stack.home.state_file.read_text()
 
 
 def test_volume_grows_online_and_never_shrinks(stack: SandboxStack) -> None:
@@ -163,6 +265,7 @@ def test_crashed_droplet_comes_back_by_itself(stack: SandboxStack) -> None:
     assert answers(address, 22)
     assert inside(stack, "readlink", "-f", "/dev/disk/by-id/scsi-0DO_Volume_test-data").startswith("/dev/loop")
     assert "drop" in inside(stack, "nft", "list", "table", "inet", "sandbox_cloud")
+    assert trusts_the_object_storage(stack)
 
 
 def test_killed_droplet_comes_back_with_the_next_run(stack: SandboxStack) -> None:

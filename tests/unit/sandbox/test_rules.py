@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.cloud.account import ApiError
 from sandbox.cloud.kind import UNKNOWN, Kind
 from sandbox.cloud.kinds import COLLECTIONS
 from sandbox.provider import rules
@@ -26,6 +27,7 @@ def test_good_inputs_pass() -> None:
 
 def test_unknown_values_pass() -> None:
     assert problems("droplets", **dict.fromkeys(GOOD, UNKNOWN)) == []
+    assert problems("spaces_keys", name="k", grants=UNKNOWN) == []
     assert problems("volume_attachments", dropletId=UNKNOWN, volumeId=UNKNOWN) == []
     assert problems("dns_records", domain=UNKNOWN, type="A", name="@", value=UNKNOWN, ttl=300) == []
     assert (
@@ -120,6 +122,31 @@ def test_firewall_rule_is_checked(rule: dict[str, Any], valid: bool) -> None:
 
 def test_firewall_needs_a_rule() -> None:
     assert problems("firewalls", name="f") == ["inboundRules"]
+
+
+@pytest.mark.parametrize(
+    ("bucket", "permission", "valid"),
+    [
+        ("backups", "read", True),
+        ("backups", "readwrite", True),
+        ("", "fullaccess", True),
+        (UNKNOWN, "readwrite", True),
+        ("backups", "fullaccess", False),
+        ("", "readwrite", False),
+        ("backups", "write", False),
+    ],
+)
+def test_a_grant_of_a_spaces_key_is_checked(bucket: Any, permission: str, valid: bool) -> None:
+    grants = [{"bucket": bucket, "permission": permission}]
+    assert problems("spaces_keys", name="k", grants=grants) == ([] if valid else ["grants"])
+
+
+def test_a_limited_spaces_key_stays_limited() -> None:
+    key = COLLECTIONS["spaces_keys"]
+    limited = {"grants": [{"bucket": "backups", "permission": "readwrite"}]}
+    key.check_change(limited, {"grants": [{"bucket": "backups", "permission": "read"}]})
+    with pytest.raises(ApiError, match="make a new key"):
+        key.check_change(limited, {"grants": [{"bucket": "", "permission": "fullaccess"}]})
 
 
 @pytest.mark.parametrize("key", ["", "ssh-ed25519", "ssh-ed25519 ???", "ssh-ed25519 AAAA", "ssh-dss AAAAB3NzaC1kc3M="])

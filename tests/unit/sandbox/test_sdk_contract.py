@@ -18,8 +18,8 @@ def camel(name: str) -> str:
     return head + "".join(part.capitalize() for part in rest)
 
 
-def constructor(kind: Kind) -> tuple[dict[str, bool], set[str]]:
-    """Inputs by name, with whether they are required, and the outputs that are no inputs."""
+def constructor(kind: Kind) -> tuple[dict[str, bool], set[str], set[str]]:
+    """Inputs by name, with whether they are required, the outputs that are no inputs, and those that are secret."""
     module = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.resource_type.split(":")[-1]).lower()
     tree = ast.parse((SDK / f"{module}.py").read_text())
     (method,) = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "_internal_init"]
@@ -30,15 +30,21 @@ def constructor(kind: Kind) -> tuple[dict[str, bool], set[str]]:
         for argument in method.args.args
         if argument.arg not in ("__self__", "resource_name", "opts", "__props__")
     ]
+    secret = set(re.findall(r"\w+", " ".join(re.findall(r"additional_secret_outputs=\[([^]]*)\]", source))))
     outputs = set(re.findall(r"__dict__\['(\w+)'\] = None", source))
-    return {camel(name): name in required for name in arguments}, {camel(name) for name in outputs}
+    return (
+        {camel(name): name in required for name in arguments},
+        {camel(name) for name in outputs},
+        secret,
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.resource_type.split(":")[-1])
 def test_inputs_and_outputs_match_the_sdk(kind: Kind) -> None:
-    inputs, outputs = constructor(kind)
+    inputs, outputs, secret = constructor(kind)
     unsupported = {"gpuPartitionMode", "ipv6Address"}
     assert {prop.name: prop.required for prop in kind.properties} == {
         name: required for name, required in inputs.items() if name not in unsupported
     }
     assert outputs <= set(kind.computed) <= outputs | set(inputs)
+    assert set(kind.secret) == secret & outputs
