@@ -1,0 +1,1 @@
+"""Backups of the platform's database: `platform-backup --help` lists the commands."""
