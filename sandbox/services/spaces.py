@@ -21,8 +21,15 @@ _FOLDER = "/srv/spaces"
 BINARY = CACHE / "bin" / "minio"
 _REGION = "us-east-1"
 _TIMEOUT_SECONDS = 30
-# A server that has just started, or is busy, asks for patience.
-_RETRY = urllib3.Retry(total=20, backoff_factor=0.2, backoff_max=2, status_forcelist=[503], allowed_methods=None)
+# A server that has just started asks for a minute of patience, and needs a second.
+_RETRY = urllib3.Retry(
+    total=20,
+    backoff_factor=0.2,
+    backoff_max=2,
+    status_forcelist=[503],
+    allowed_methods=None,
+    respect_retry_after_header=False,
+)
 
 
 @dataclass(frozen=True)
