@@ -1,7 +1,7 @@
 # `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down status drift verify ssh psql logs env preview test test-fast lint unit sql molecule integration e2e bench lock
+.PHONY: help up down status drift verify rotate ssh psql logs env preview test test-fast lint unit sql molecule integration e2e bench lock
 
 PHASE ?= 4
 STACK ?= sandbox
@@ -35,6 +35,9 @@ drift: $(READY) ## show what differs from the declared state; changes nothing
 
 verify: $(READY) ## ask the live server, and look at it from outside
 	@$(PY) -m ops verify --stack $(STACK)
+
+rotate: $(READY) ## a new secret, everywhere: SECRET=db_password|jwt|service_role|NAME; FINISH=1 ends an overlap
+	@$(PY) -m ops rotate --stack $(STACK) $(if $(FINISH),--finish) -- $(or $(SECRET),none)
 
 ssh: $(READY) ## a shell on the server
 	@$(PY) -m ops ssh --stack $(STACK)

@@ -53,7 +53,7 @@ def build_audit(
         },
         "server": json.loads(server) if server else None,
         "secrets": [
-            {"name": name, "made_at": facts["made_at"], "interval_days": facts["interval_days"]}
+            {"name": name, **{key: facts[key] for key in ("made_at", "interval_days", "due_at", "previous")}}
             for name, facts in sorted(secret_facts.items())
         ],
         "drift": [dict(entry) for entry in drift],

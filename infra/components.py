@@ -145,6 +145,12 @@ def known_defaults() -> dict[str, Any]:
 
 
 @cache
+def platform() -> dict[str, Any]:
+    """What every role reads and no stack chooses: paths, networks, the database's name."""
+    return _read(VARIABLES / "platform.yml")
+
+
+@cache
 def versions() -> dict[str, Any]:
     """Every pinned version of this repository."""
     pinned: dict[str, Any] = _read(VARIABLES / "versions.yml")["versions"]

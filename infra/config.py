@@ -8,7 +8,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from pulumi.runtime.config import CONFIG
 from infra import PROJECT, ROOT
 from infra.components import versions
 from infra.phases import PHASES, Phase
-from infra.secrets import ROTATABLE, SECRETS
+from infra.secrets import OVERLAPPING, ROTATABLE, SECRETS, WHY_FIXED
 
 # Regions that offer droplets, volumes and Spaces alike; the platform needs all three.
 REGIONS = ("ams3", "atl1", "blr1", "fra1", "lon1", "nyc3", "sfo2", "sfo3", "sgp1", "syd1", "tor1")
@@ -65,6 +65,7 @@ class StackConfig:
     converge: bool
     protect: bool
     rotations: Mapping[str, int]
+    finished_rotations: Mapping[str, int]
     source_extensions: tuple[str, ...]
 
     @property
@@ -131,7 +132,8 @@ class _Reader:
 
 _STRUCTURE_HELP = {
     "ssh_allowed_cidrs": "run: pulumi config set --path 'ssh_allowed_cidrs[0]' 203.0.113.7/32",
-    "rotations": "run: pulumi config set --path 'rotations.db_workbench' 2",
+    "rotations": "run: make rotate SECRET=db_workbench",
+    "finished_rotations": "run: make rotate SECRET=jwt FINISH=1",
     "source_extensions": "run: pulumi config set --path 'source_extensions[0]' pgsodium",
 }
 
@@ -185,7 +187,8 @@ def parse(values: Mapping[str, str]) -> StackConfig:
         ),
         converge=read.boolean("converge"),
         protect=read.boolean("protect"),
-        rotations=_rotations(read),
+        rotations=_generations(read, "rotations", ROTATABLE),
+        finished_rotations=_generations(read, "finished_rotations", OVERLAPPING),
         source_extensions=_source_extensions(read),
     )
     if production and not config.protect:
@@ -232,23 +235,19 @@ def _cidrs(read: _Reader, production: bool) -> tuple[str, ...]:
     return tuple(networks)
 
 
-def _rotations(read: _Reader) -> dict[str, int]:
+def _generations(read: _Reader, key: str, allowed: Collection[str]) -> dict[str, int]:
     fixed = {spec.name for spec in SECRETS if not spec.rotates}
-    rotations = {}
-    for name, generation in read.structure("rotations", dict).items():
+    generations = {}
+    for name, generation in read.structure(key, dict).items():
         if name in fixed:
-            read.refuse(
-                f"rotations.{name}",
-                generation,
-                "a new value could not read what the old one encrypted; docs/decisions/0501-keys-of-the-backups.md",
-            )
-        elif name not in ROTATABLE:
-            read.refuse(f"rotations.{name}", generation, f"unknown secret; allowed: {', '.join(sorted(ROTATABLE))}")
+            read.refuse(f"{key}.{name}", generation, WHY_FIXED)
+        elif name not in allowed:
+            read.refuse(f"{key}.{name}", generation, f"unknown secret; allowed: {', '.join(sorted(allowed))}")
         elif not isinstance(generation, int) or isinstance(generation, bool) or generation < 1:
-            read.refuse(f"rotations.{name}", generation, "allowed: a whole number from 1")
+            read.refuse(f"{key}.{name}", generation, "allowed: a whole number from 1")
         else:
-            rotations[name] = generation
-    return rotations
+            generations[name] = generation
+    return generations
 
 
 def _source_extensions(read: _Reader) -> tuple[str, ...]:

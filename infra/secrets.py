@@ -1,12 +1,11 @@
 """Every secret of the platform, made once and kept in the stack's encrypted state.
 
-A secret is a dynamic resource: raising its generation makes a new value, anything else leaves it alone. The date it
-was made and its rotation interval travel beside it in clear, so that policy and audit can judge its age.
+A secret is a dynamic resource: raising its generation makes a new value and remembers the previous one, lowering it
+again brings that one back, anything else leaves both alone. The date it was made and its rotation interval travel
+beside it in clear, so that policy and audit can judge its age.
 """
 
 import base64
-import hashlib
-import hmac
 import json
 import secrets
 from collections.abc import Mapping
@@ -21,14 +20,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pulumi import dynamic
 
 from infra.components import known_defaults
+from infra.tokens import key_id, key_set, sign
 
 QUARTERLY, ANNUALLY, NEVER = 90, 365, None
 TEN_YEARS = 3650
+A_MONTH = 30
 
 
 @dataclass(frozen=True)
 class SecretSpec:
-    """What a secret is: `hex` of some length, or a `jwt` for an API role signed with jwt_secret."""
+    """What a secret is: `hex` of some length, or a `jwt` for an API role signed with jwt_secret.
+
+    Where the mechanism accepts the previous value beside the new one, `overlap_days` says how long clients get to
+    change over.
+    """
 
     name: str
     kind: str
@@ -36,6 +41,7 @@ class SecretSpec:
     length: int = 0
     role: str = ""
     lifetime_days: int = 0
+    overlap_days: int | None = None
     rotates: bool = True
     """False where a new value would make what the old one encrypted unreadable."""
 
@@ -46,11 +52,10 @@ SECRETS: tuple[SecretSpec, ...] = (
     SecretSpec("db_authenticator", "hex", QUARTERLY, length=48),
     SecretSpec("db_supabase_auth_admin", "hex", QUARTERLY, length=48),
     SecretSpec("db_supabase_storage_admin", "hex", QUARTERLY, length=48),
-    SecretSpec("db_pgbouncer", "hex", QUARTERLY, length=48),
     SecretSpec("db_workbench", "hex", QUARTERLY, length=48),
-    SecretSpec("jwt_secret", "hex", ANNUALLY, length=64),
-    SecretSpec("anon_key", "jwt", NEVER, role="anon", lifetime_days=TEN_YEARS),
-    SecretSpec("service_role_key", "jwt", QUARTERLY, role="service_role", lifetime_days=ANNUALLY),
+    SecretSpec("jwt_secret", "hex", ANNUALLY, length=64, overlap_days=A_MONTH),
+    SecretSpec("anon_key", "jwt", NEVER, role="anon", lifetime_days=TEN_YEARS, overlap_days=A_MONTH),
+    SecretSpec("service_role_key", "jwt", QUARTERLY, role="service_role", lifetime_days=ANNUALLY, overlap_days=A_MONTH),
     SecretSpec("backup_cipher", "hex", NEVER, length=64, rotates=False),
     SecretSpec("pgsodium_key", "hex", NEVER, length=64, rotates=False),
 )
@@ -58,24 +63,28 @@ SECRETS: tuple[SecretSpec, ...] = (
 BACKUP_KEY = "backup_key"
 BACKUP_KEY_INTERVAL_DAYS = QUARTERLY
 ROTATABLE = (*(spec.name for spec in SECRETS if spec.rotates), BACKUP_KEY)
+WHY_FIXED = "a new value could not read what the old one encrypted; docs/decisions/0501-keys-of-the-backups.md"
 # They travel with a secret but only name it; the cloud decides their length.
 IDENTIFIERS = ("backup_access_key",)
+# Their previous value is accepted beside the new one until the operator finishes the rotation.
+OVERLAPPING = tuple(spec.name for spec in SECRETS if spec.overlap_days is not None)
 
 
-def sign_jwt(claims: Mapping[str, Any], secret: str) -> str:
-    """A JSON Web Token signed with HMAC-SHA256."""
+def stamp(moment: datetime) -> str:
+    """A moment as the platform's documents write it."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def part(value: Mapping[str, Any]) -> bytes:
-        return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).rstrip(b"=")
 
-    signed = part({"alg": "HS256", "typ": "JWT"}) + b"." + part(claims)
-    digest = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
-    return (signed + b"." + base64.urlsafe_b64encode(digest).rstrip(b"=")).decode()
+class ForgottenGenerationError(Exception):
+    """A generation was asked for whose value is not kept any more."""
+
+
+ForgottenGenerationError.__module__ = "builtins"  # Pulumi shows the class name: without its module it reads better.
 
 
 def make(props: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """A new value of the kind asked for, with the public facts about it."""
-    facts: dict[str, Any] = {"made_at": now.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    facts: dict[str, Any] = {"made_at": stamp(now)}
     match props["kind"]:
         case "hex":
             return facts | {"value": secrets.token_hex(int(props["length"]) // 2)}
@@ -94,8 +103,8 @@ def make(props: Mapping[str, Any], now: datetime) -> dict[str, Any]:
                 "iat": int(now.timestamp()),
                 "exp": int(expires.timestamp()),
             }
-            facts["expires_at"] = expires.strftime("%Y-%m-%dT%H:%M:%SZ")
-            return facts | {"value": sign_jwt(claims, props["signing_secret"])}
+            facts["expires_at"] = stamp(expires)
+            return facts | {"value": sign(claims, props["signing_secret"], key_id(props["signing_secret"]))}
         case kind:
             raise ValueError(f"secret of unknown kind {kind!r}; allowed: hex, ssh, jwt")
 
@@ -131,46 +140,86 @@ def _issuer(token: str) -> str | None:
     return claims.get("iss") if isinstance(claims, dict) else None
 
 
-# What makes a new value. An interval may change without touching the secret itself.
+# What makes a new value. Interval and overlap may change without touching the secret itself.
 _IDENTITY = ("kind", "generation", "length", "role", "lifetime_days", "signing_secret")
+_FACTS = ("interval_days", "overlap_days", "finished")
+_MADE = ("value", "public", "made_at", "expires_at")
+
+
+def _identity(props: Mapping[str, Any]) -> list[Any]:
+    return [props.get(key) for key in _IDENTITY]
+
+
+def create(props: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """The state of a secret that is made for the first time."""
+    return {**props, **make(props, now), **_remembered({})}
+
+
+def renew(olds: Mapping[str, Any], news: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """The state of a secret after an update: kept, brought back or made anew."""
+    previous = olds.get("previous")
+    if _identity(news) == _identity(olds):
+        made = {key: olds[key] for key in _MADE if key in olds}
+        if news.get("finished", 0) >= news["generation"]:
+            previous = {}
+    elif previous and _identity(news) == _identity(previous):
+        made = {key: previous[key] for key in _MADE if key in previous}
+        previous = {}
+    elif news["generation"] < olds["generation"]:
+        raise ForgottenGenerationError(
+            f"{news['name']}: the value of generation {news['generation']:.0f} is not kept any more; it is at"
+            f" {olds['generation']:.0f}, and only a higher number makes a new one"
+        )
+    else:
+        made = make(news, now)
+        previous = {key: olds[key] for key in (*_IDENTITY, *_MADE) if key in olds}
+    declared = {key: value for key, value in news.items() if value is not None}
+    return {**declared, **made, **_remembered(previous or {})}
+
+
+def _remembered(previous: Mapping[str, Any]) -> dict[str, Any]:
+    # Empty, not null: in a preview Pulumi takes an output that the state lacks for one that is not known yet.
+    return {"previous": dict(previous), "previous_made_at": previous.get("made_at", "")}
 
 
 class SecretProvider(dynamic.ResourceProvider):
-    """Makes a secret on create and keeps it until its generation is raised."""
+    """Makes a secret on create and keeps it until its generation is raised. All the thinking is in `renew`."""
 
     serialize_as_secret_always = False
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
         """An update where an input differs; never a replacement."""
-        return dynamic.DiffResult(changes=any(olds.get(k) != news.get(k) for k in (*_IDENTITY, "interval_days")))
+        return dynamic.DiffResult(
+            changes="previous" not in olds or any(olds.get(k) != news.get(k) for k in (*_IDENTITY, *_FACTS))
+        )
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
         """Make the secret."""
-        return dynamic.CreateResult(str(props["name"]), {**props, **make(props, datetime.now(UTC))})
+        return dynamic.CreateResult(str(props["name"]), create(props, datetime.now(UTC)))
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
-        """Make a new value where its identity changed, else keep the old one."""
-        if any(olds.get(k) != news.get(k) for k in _IDENTITY):
-            return dynamic.UpdateResult({**news, **make(news, datetime.now(UTC))})
-        return dynamic.UpdateResult({**olds, **news})
+        """Make a new value where its identity changed, or bring the previous one back; else keep it."""
+        return dynamic.UpdateResult(renew(olds, news, datetime.now(UTC)))
 
 
 class Secret(dynamic.Resource, module="platform", name="Secret"):
-    """One generated secret: `value` is encrypted in the state, `made_at` and `public` are not."""
+    """One generated secret: `value` and `previous` are encrypted in the state, dates and `public` are not."""
 
     value: pulumi.Output[str]
     made_at: pulumi.Output[str]
+    previous: pulumi.Output[dict[str, Any]]
+    previous_made_at: pulumi.Output[str]
 
     def __init__(
         self, name: str, kind: str, *, opts: pulumi.ResourceOptions | None = None, **details: pulumi.Input[Any]
     ) -> None:
-        outputs = {"value": None, "made_at": None}
+        outputs = {"value": None, "made_at": None, "previous": None, "previous_made_at": None}
         if kind == "ssh":
             outputs["public"] = None
         if kind == "jwt":
             outputs["expires_at"] = None
         details.setdefault("generation", 1)
-        hidden = pulumi.ResourceOptions(additional_secret_outputs=["value", "signing_secret"])
+        hidden = pulumi.ResourceOptions(additional_secret_outputs=["value", "signing_secret", "previous"])
         super().__init__(
             SecretProvider(),
             name,
@@ -197,17 +246,23 @@ class PlatformSecrets:
     anon_key: pulumi.Output[str]
 
 
-def make_platform_secrets(rotations: Mapping[str, int], backup_key: do.SpacesKey, *, protect: bool) -> PlatformSecrets:
+def make_platform_secrets(
+    rotations: Mapping[str, int], finished: Mapping[str, int], backup_key: do.SpacesKey, *, protect: bool
+) -> PlatformSecrets:
     """Declare every secret of the table; JWTs are signed with jwt_secret, so a new one renews them.
 
-    Those that cannot be rotated are the only way to read the backups: they are protected like the bucket.
+    `finished` names generations whose overlap is over: the value before them is forgotten. Secrets that cannot be
+    rotated are the only way to read the backups: they are protected like the bucket.
     """
     made: dict[str, Secret] = {}
     for spec in SECRETS:
-        details: dict[str, Any] = {"generation": rotations.get(spec.name, 1)}
+        details: dict[str, Any] = {
+            "generation": rotations.get(spec.name, 1),
+            "finished": finished.get(spec.name, 0),
+            "interval_days": spec.interval_days,
+            "overlap_days": spec.overlap_days,
+        }
         opts = pulumi.ResourceOptions(protect=protect and not spec.rotates)
-        if spec.interval_days is not None:
-            details["interval_days"] = spec.interval_days
         if spec.kind == "hex":
             details["length"] = spec.length
         else:
@@ -218,16 +273,53 @@ def make_platform_secrets(rotations: Mapping[str, int], backup_key: do.SpacesKey
             }
         made[spec.name] = Secret(f"secret-{spec.name}", spec.kind, opts=opts, **details)
 
-    def facts(dates: dict[str, str]) -> dict[str, dict[str, Any]]:
-        return {name: {"made_at": made_at, "interval_days": intervals[name]} for name, made_at in dates.items()}
-
     halves = {"backup_access_key": backup_key.access_key, "backup_secret_key": backup_key.secret_key}
-    intervals = {spec.name: spec.interval_days for spec in SECRETS} | dict.fromkeys(halves, BACKUP_KEY_INTERVAL_DAYS)
-    values = {name: secret.value for name, secret in made.items()} | halves
-    dates = {name: secret.made_at for name, secret in made.items()} | dict.fromkeys(halves, backup_key.created_at)
+    values = {name: pulumi.Output.all(secret.value, secret.previous) for name, secret in made.items()}
+    dates = {name: pulumi.Output.all(secret.made_at, secret.previous_made_at) for name, secret in made.items()}
     return PlatformSecrets(
-        values=pulumi.Output.secret(pulumi.Output.all(**values)),
-        facts=pulumi.Output.all(**dates).apply(facts),
+        values=pulumi.Output.secret(pulumi.Output.all(values, halves).apply(lambda both: server_values(*both))),
+        facts=pulumi.Output.all(dates, backup_key.created_at).apply(
+            lambda both: public_facts(both[0], dict.fromkeys(halves, both[1]))
+        ),
         # The anon key is public by design; only its derivation from the JWT secret marks it.
         anon_key=pulumi.Output.unsecret(made["anon_key"].value),
     )
+
+
+def server_values(made: Mapping[str, tuple[str, Mapping[str, Any]]], halves: Mapping[str, str]) -> dict[str, str]:
+    """What the server gets: every value, the key set that tokens are verified with, tokens that are still accepted.
+
+    `made` has each secret's value and, if it was rotated, what it was before.
+    """
+    values = {name: value for name, (value, _) in made.items()}
+    before = {name: made[name][1]["value"] for name in OVERLAPPING if made[name][1]}
+    keys = [values["jwt_secret"], *(value for name, value in before.items() if name == "jwt_secret")]
+    tokens = {f"{name}_previous": value for name, value in before.items() if name != "jwt_secret"}
+    return {**values, **halves, "jwks": key_set(keys), **tokens}
+
+
+def public_facts(dates: Mapping[str, tuple[str, str]], halves: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """What anybody may know of each secret: dates of events, never of this run.
+
+    `dates` says when each secret was made and when the one before it was, if there was one; `halves` when the cloud's
+    key was.
+    """
+    facts = {spec.name: _facts_of(spec, *dates[spec.name]) for spec in SECRETS}
+    half = SecretSpec(BACKUP_KEY, "cloud", BACKUP_KEY_INTERVAL_DAYS)
+    return facts | {name: _facts_of(half, made_at, "") for name, made_at in halves.items()}
+
+
+def _facts_of(spec: SecretSpec, made_at: str, previous_made_at: str) -> dict[str, Any]:
+    overlaps = spec.overlap_days is not None and previous_made_at
+    return {
+        "made_at": made_at,
+        "interval_days": spec.interval_days,
+        "due_at": _later(made_at, spec.interval_days),
+        "previous": {"made_at": previous_made_at, "finish_by": _later(made_at, spec.overlap_days)}
+        if overlaps
+        else None,
+    }
+
+
+def _later(made_at: str, days: int | None) -> str | None:
+    return stamp(datetime.fromisoformat(made_at) + timedelta(days=days)) if days is not None else None

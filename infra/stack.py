@@ -32,7 +32,7 @@ def build(config: StackConfig) -> dict[str, Any]:
 
     bucket = make_bucket(name, config.domain, region, protect=config.protect)
     backup_key = make_backup_key(name, bucket, config.rotations.get(BACKUP_KEY, 1))
-    secrets = make_platform_secrets(config.rotations, backup_key, protect=config.protect)
+    secrets = make_platform_secrets(config.rotations, config.finished_rotations, backup_key, protect=config.protect)
     client, host = SshKeyPair("ssh-client"), SshKeyPair("ssh-host")
     vpc = make_vpc(name, region)
     droplet = make_droplet(name, region, phase, vpc, ssh_key=register_key(name, client), client=client, host=host)

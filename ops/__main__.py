@@ -10,6 +10,7 @@ from infra.ssh import UnreachableError
 from ops.connect import logs, psql, ssh
 from ops.drift import drift
 from ops.errors import OperatorError
+from ops.rotate import rotate
 from ops.stack import SANDBOX, Stack
 from ops.status import show_status
 from ops.up import down, preview, up
@@ -23,13 +24,16 @@ def main(arguments: list[str]) -> int:
     """Run one command; an expected failure is one line on stderr and exit code 1."""
     parser = argparse.ArgumentParser(prog="python -m ops", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("up", "preview", "down", "status", "drift", "verify", "ssh", "psql", "logs", "env"):
+    for name in ("up", "preview", "down", "status", "drift", "verify", "rotate", "ssh", "psql", "logs", "env"):
         command = commands.add_parser(name)
         command.add_argument("--stack", default=SANDBOX)
         if name in {"up", "preview"}:
             command.add_argument("--phase", type=int, choices=[1, 2, 3, 4], default=4)
         if name == "status":
             command.add_argument("--format", choices=["table", "json"], default="table")
+        if name == "rotate":
+            command.add_argument("secret")
+            command.add_argument("--finish", action="store_true")
         if name == "logs":
             command.add_argument("component", nargs="?")
     options = parser.parse_args(arguments)
@@ -41,6 +45,7 @@ def main(arguments: list[str]) -> int:
         "status": lambda: show_status(stack, stack.outputs(), options.format),
         "drift": lambda: drift(stack),
         "verify": lambda: verify(stack),
+        "rotate": lambda: rotate(stack, options.secret, finish=options.finish),
         "ssh": lambda: ssh(stack),
         "psql": lambda: psql(stack),
         "logs": lambda: logs(stack, options.component),

@@ -77,11 +77,7 @@ class Stack:
         Returns whether there was one.
         """
         released = False
-        backend = urlparse(self.environment.get("PULUMI_BACKEND_URL", ""))
-        if backend.scheme != "file":
-            return released
-        folder = Path(backend.path) / ".pulumi" / "locks" / "organization" / PROJECT / self.name
-        for path in folder.glob("*.json"):
+        for path in self._locks():
             lock = json.loads(path.read_text())
             if lock["hostname"] == socket.gethostname() and not _runs(lock["pid"]):
                 path.unlink()
@@ -89,6 +85,13 @@ class Stack:
                 print(f"[up] run {lock['pid']} was killed; its lock is released", flush=True)
                 released = True
         return released
+
+    def locked_by(self) -> str | None:
+        """Whose run holds this stack in a file backend. Other backends refuse a second run themselves."""
+        for path in self._locks():
+            lock = json.loads(path.read_text())
+            return f"process {lock['pid']} of {lock['username']}@{lock['hostname']}"
+        return None
 
     def forget_interrupted_creations(self) -> None:
         """Drop the operations that a killed run left pending: an import of the state leaves them out.
@@ -100,6 +103,14 @@ class Stack:
             self._command(("stack", "import")), cwd=ROOT, env=self.environment, check=True, input=state, text=True,
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
+
+    def _locks(self) -> list[Path]:
+        """The lock files of this stack in a file backend."""
+        backend = urlparse(self.environment.get("PULUMI_BACKEND_URL", ""))
+        if backend.scheme != "file":
+            return []
+        folder = Path(backend.path) / ".pulumi" / "locks" / "organization" / PROJECT / self.name
+        return sorted(folder.glob("*.json"))
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
         program = shutil.which("pulumi", path=self.environment.get("PATH"))

@@ -75,5 +75,7 @@ def prepare_sandbox(stack: Stack, phase: int) -> None:
         stack.pulumi("stack", "init")
     path = ROOT / f"Pulumi.{stack.name}.yaml"
     document = yaml.safe_load(path.read_text()) if path.exists() else {}
-    document["config"] = {f"{PROJECT}:{key}": value for key, value in {**SANDBOX_CONFIG, "phase": phase}.items()}
+    ours = {f"{PROJECT}:{key}": value for key, value in {**SANDBOX_CONFIG, "phase": phase}.items()}
+    # What the operator set stays: the numbers of rotated secrets above all.
+    document["config"] = {**document.get("config", {}), **ours}
     path.write_text(yaml.safe_dump(document, sort_keys=False))

@@ -120,50 +120,38 @@ def no_published_secret(resources: Resources, _now: datetime) -> Iterator[str]:
             yield f"{row.name} is a value published in a public example; raise its number in rotations"
 
 
-@dataclass(frozen=True)
-class _Age:
-    """A secret that is rotated: its name in `rotations`, which of its generations lives, and since when."""
-
-    name: str
-    generation: int
-    made_at: Any
-    interval_days: float
+def _past(made_at: Any, days: Any, now: datetime) -> timedelta | None:
+    """How long ago a number of days after a date was; nothing before that, or for a secret that is not made yet."""
+    if not isinstance(made_at, str) or not made_at or not days:
+        return None
+    late = now - datetime.fromisoformat(made_at).astimezone(UTC) - timedelta(days=float(days))
+    return late if late > timedelta(0) else None
 
 
-def _ages(resources: Resources) -> Iterator[_Age]:
-    for row in _of(resources, "Secret"):
-        if interval := row.props.get("interval_days"):
-            name, generation = row.name.removeprefix("secret-"), int(row.props.get("generation", 1))
-            yield _Age(name, generation, row.props.get("made_at"), float(interval))
-    for row in _of(resources, "SpacesKey"):
-        generation = int(str(row.props.get("name")).rpartition("-")[2])
-        yield _Age(BACKUP_KEY, generation, row.props.get("createdAt"), BACKUP_KEY_INTERVAL_DAYS)
-
-
-def _overdue(resources: Resources, now: datetime) -> Iterator[tuple[_Age, timedelta]]:
-    for age in _ages(resources):
-        # Before its creation a secret has no date.
-        if isinstance(age.made_at, str):
-            late = now - datetime.fromisoformat(age.made_at).astimezone(UTC) - timedelta(days=age.interval_days)
-            if late > timedelta(0):
-                yield age, late
-
-
-def _rotate(age: _Age, late: timedelta) -> str:
-    return (
-        f"{age.name} should have been rotated {late.days} days ago;"
-        f" run: pulumi config set --path rotations.{age.name} {age.generation + 1}"
-    )
+def _late(resources: Resources, now: datetime) -> Iterator[tuple[str, timedelta]]:
+    """A sentence for each secret that was due for something, and for how long."""
+    ages = [(row.name.removeprefix("secret-"), row.props) for row in _of(resources, "Secret")]
+    ages += [
+        (BACKUP_KEY, {"made_at": row.props.get("createdAt"), "interval_days": BACKUP_KEY_INTERVAL_DAYS})
+        for row in _of(resources, "SpacesKey")
+    ]
+    for name, props in ages:
+        if late := _past(props.get("made_at"), props.get("interval_days"), now):
+            yield f"{name} should have been rotated {late.days} days ago; run: make rotate SECRET={name}", late
+        # An overlap begins when the present value is made.
+        if props.get("previous_made_at") and (late := _past(props.get("made_at"), props.get("overlap_days"), now)):
+            left = f"the value before the present {name} is accepted {late.days} days longer than foreseen"
+            yield f"{left}; run: make rotate SECRET={name} FINISH=1", late
 
 
 def no_secret_is_due(resources: Resources, now: datetime) -> Iterator[str]:
-    """Secrets are rotated within their interval."""
-    return (_rotate(age, late) for age, late in _overdue(resources, now) if late <= GRACE)
+    """Secrets are rotated within their interval, and rotations finished within their overlap."""
+    return (said for said, late in _late(resources, now) if late <= GRACE)
 
 
 def no_secret_is_long_overdue(resources: Resources, now: datetime) -> Iterator[str]:
-    """A secret whose rotation was put off for a month stops the deployment."""
-    return (_rotate(age, late) for age, late in _overdue(resources, now) if late > GRACE)
+    """A secret whose rotation, or the end of it, was put off for a month stops the deployment."""
+    return (said for said, late in _late(resources, now) if late > GRACE)
 
 
 type Rule = Callable[[Resources, datetime], Iterator[str]]

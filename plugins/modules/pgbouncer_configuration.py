@@ -17,7 +17,7 @@ DOCUMENTATION = """
 module: pgbouncer_configuration
 short_description: The configuration of PgBouncer, on disk and in the running pooler
 description:
-  - Renders pgbouncer.ini and userlist.txt from data. Before a change lands, a scratch pooler starts with it.
+  - Renders pgbouncer.ini from data. Before a change lands, a scratch pooler starts with it.
   - Reloads when a file is newer than the last reload, which no client notices. Nothing depends on a handler, so a run
     that was cut off is made good by the next.
   - Does not restart. RV(restart_required) says when that is needed, RV(pending_restart) for which settings.
@@ -25,7 +25,6 @@ options:
   directory: {type: path, required: true, description: "Where the files are."}
   settings: {type: dict, required: true, description: "Section pgbouncer."}
   databases: {type: dict, required: true, description: "Section databases: connection options by name."}
-  users: {type: dict, required: true, description: "Passwords in the authentication file, by role."}
   watch: {type: list, elements: path, default: [], description: "Further files the pooler reads at a reload."}
 author: The platform's maintainers
 """
@@ -47,23 +46,12 @@ def render(settings: Mapping[str, object], databases: Mapping[str, Mapping[str, 
     return HEADER + "".join(f"{line}\n" for line in lines)
 
 
-def render_users(users: Mapping[str, str]) -> str:
-    """userlist.txt."""
-    return "".join('"{}" "{}"\n'.format(user, users[user].replace('"', '""')) for user in sorted(users))
-
-
-def rehearse(settings: Mapping[str, object], databases: Mapping[str, Mapping[str, object]], users: str) -> str:
-    """Start a scratch pooler with new files; what it says against them, or nothing."""
+def rehearse(settings: Mapping[str, object], databases: Mapping[str, Mapping[str, object]]) -> str:
+    """Start a scratch pooler with a new file; what it says against it, or nothing."""
     owner = pwd.getpwnam("postgres")
     scratch = Path(tempfile.mkdtemp(prefix="pgbouncer-rehearsal-"))
     try:
-        (scratch / "userlist.txt").write_text(users)
-        overrides = {
-            "listen_addr": "",
-            "unix_socket_dir": scratch,
-            "pidfile": "",
-            "auth_file": scratch / "userlist.txt",
-        }
+        overrides = {"listen_addr": "", "unix_socket_dir": scratch, "pidfile": ""}
         (scratch / "pgbouncer.ini").write_text(render({**settings, **overrides}, databases))
         for path in [scratch, *scratch.iterdir()]:
             os.chown(path, owner.pw_uid, owner.pw_gid)
@@ -90,13 +78,13 @@ def rehearse(settings: Mapping[str, object], databases: Mapping[str, Mapping[str
 
 
 def write(path: Path, content: str) -> None:
-    """Put a file in its place whole; it may hold a password, so nobody but its owner reads it at any time."""
+    """Put a file in its place whole."""
     owner = pwd.getpwnam("postgres")
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     scratch = Path(tempfile.mkstemp(dir=path.parent)[1])
     scratch.write_text(content)
     os.chown(scratch, owner.pw_uid, owner.pw_gid)
-    scratch.chmod(0o600 if path.name == "userlist.txt" else 0o640)
+    scratch.chmod(0o640)
     scratch.rename(path)
 
 
@@ -133,30 +121,28 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "settings": {"type": "dict", "required": True},
             "databases": {"type": "dict", "required": True},
-            "users": {"type": "dict", "required": True, "no_log": True},
             "watch": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
     settings, databases = module.params["settings"], module.params["databases"]
-    ini, userlist = (Path(module.params["directory"], name) for name in ("pgbouncer.ini", "userlist.txt"))
-    files = {ini: render(settings, databases), userlist: render_users(module.params["users"])}
-    present = {path: path.read_text() if path.exists() else "" for path in files}
-    edited = [path for path in files if present[path] != files[path]]
-    done = [f"{path} changed" for path in edited]
+    ini = Path(module.params["directory"], "pgbouncer.ini")
+    wanted = render(settings, databases)
+    present = ini.read_text() if ini.exists() else ""
+    edited = present != wanted
+    done = [f"{ini} changed"] if edited else []
 
     if edited and not module.check_mode:
-        refused = rehearse(settings, databases, files[userlist])
+        refused = rehearse(settings, databases)
         if refused:
             module.fail_json(msg=f"PgBouncer refuses this configuration; nothing was changed.\n{refused}")
-        for path in edited:
-            write(path, files[path])
+        write(ini, wanted)
 
     pid = main_process(module)
     restart: list[str] = []
     if pid is not None:
         read_at = max(started_at(pid), STAMP.stat().st_mtime if STAMP.exists() else 0)
-        watched = [*files, *(Path(path) for path in module.params["watch"])]
+        watched = [ini, *(Path(path) for path in module.params["watch"])]
         if any(path.exists() and path.stat().st_mtime > read_at for path in watched):
             done += ["a file is newer than what the pooler read"] if not edited else []
             if not module.check_mode:
@@ -167,7 +153,7 @@ def main() -> None:
     module.exit_json(
         changed=bool(done or restart),
         msg="; ".join(done) + (f"; restart needed for {', '.join(restart)}" if restart else ""),
-        diff={"before": present[ini], "after": files[ini]},
+        diff={"before": present, "after": wanted},
         restart_required=bool(restart),
         pending_restart=restart,
     )

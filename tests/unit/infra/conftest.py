@@ -13,7 +13,7 @@ from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.stack import run_pulumi_func
 
 from infra.config import StackConfig, parse
-from infra.secrets import make
+from infra.secrets import create
 from infra.stack import build
 
 BASE = {
@@ -57,7 +57,7 @@ class Cloud(mocks.Mocks):
                 outputs |= {"accessKey": ACCESS_KEY, "createdAt": "2026-01-02T03:04:05Z"}
                 outputs["secretKey"] = pulumi.Output.secret("spaces" * 7)
             case "pulumi-python:dynamic/platform:Secret" | "pulumi-python:dynamic/platform:SshKeyPair":
-                outputs |= make(outputs, MADE)
+                outputs |= create(outputs, MADE)
                 # The engine marks what the resource's additional_secret_outputs name.
                 outputs["value"] = pulumi.Output.secret(outputs["value"])
             case "pulumi-python:dynamic/platform:Configure":

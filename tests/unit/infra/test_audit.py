@@ -8,7 +8,15 @@ from infra.audit import AuditError, build_audit
 from infra.components import load
 from tests.unit.infra.conftest import config
 
-FACTS = {"jwt_secret": {"made_at": "2026-01-02T03:04:05Z", "interval_days": 365}}
+FACTS: dict[str, dict[str, Any]] = {
+    "jwt_secret": {
+        "made_at": "2026-01-02T03:04:05Z",
+        "interval_days": 365,
+        "due_at": "2027-01-02T03:04:05Z",
+        "previous": {"made_at": "2025-01-02T03:04:05Z", "finish_by": "2026-02-01T03:04:05Z"},
+    },
+    "anon_key": {"made_at": "2026-01-02T03:04:05Z", "interval_days": None, "due_at": None, "previous": None},
+}
 CONVERGED = {"at": "2026-01-02T03:04:05Z", "commit": "c0ffee", "by": "ops@desk"}
 SERVER: dict[str, Any] = {
     "firewall": {"active": True, "defaults": {"incoming": "deny"}, "rules": ["22/tcp ALLOW IN Anywhere"]},
@@ -34,6 +42,10 @@ def test_the_document_follows_its_schema_before_and_after_the_first_run() -> Non
 
 def test_the_document_says_nothing_about_the_run_that_wrote_it() -> None:
     assert audit() == audit()
+
+
+def test_the_age_of_each_secret_is_stated() -> None:
+    assert audit()["secrets"] == [{"name": name, **FACTS[name]} for name in ("anon_key", "jwt_secret")]
 
 
 def test_drift_is_reported() -> None:

@@ -1,14 +1,20 @@
-import base64
-import hashlib
-import hmac
-import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from infra.secrets import ROTATABLE, SECRETS, SecretProvider, make, sign_jwt, weak_secrets
+from infra.secrets import (
+    ROTATABLE,
+    SECRETS,
+    ForgottenGenerationError,
+    SecretProvider,
+    make,
+    public_facts,
+    server_values,
+    weak_secrets,
+)
+from infra.tokens import key_set, sign, verify
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -17,16 +23,10 @@ def hexadecimal(**changes: Any) -> dict[str, Any]:
     return {"name": "x", "kind": "hex", "length": 48, "generation": 1, "interval_days": 90, **changes}
 
 
-def claims_of(token: str) -> dict[str, Any]:
-    part = token.split(".")[1]
-    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    return claims
-
-
 def test_the_table_names_every_secret_with_the_plan_s_interval() -> None:
     table = {spec.name: (spec.kind, spec.interval_days) for spec in SECRETS}
     database = [name for name in table if name.startswith("db_")]
-    assert len(database) == 6
+    assert len(database) == 5
     assert {table[name] for name in database} == {("hex", 90)}
     assert table["jwt_secret"] == ("hex", 365)
     assert table["anon_key"] == ("jwt", None)
@@ -53,26 +53,18 @@ def test_a_secret_has_its_length_and_is_never_the_same_twice() -> None:
     assert first["made_at"] == "2026-01-02T03:04:05Z"
 
 
-def test_a_token_is_signed_and_dated_by_the_day_it_was_made() -> None:
+def test_a_token_is_signed_by_the_named_key_and_dated_by_the_day_it_was_made() -> None:
     secret = "5" * 64
     props = {"kind": "jwt", "role": "anon", "lifetime_days": 3650, "signing_secret": secret}
     made = make(props, NOW)
     assert made == make(props, NOW)
-    assert claims_of(made["value"]) == {
+    assert verify(made["value"], key_set([secret]), NOW) == {
         "iss": "supabase",
         "role": "anon",
         "iat": int(NOW.timestamp()),
         "exp": int(NOW.timestamp()) + 3650 * 86400,
     }
-    signed, _, signature = made["value"].rpartition(".")
-    expected = hmac.new(secret.encode(), signed.encode(), hashlib.sha256).digest()
-    assert signature == base64.urlsafe_b64encode(expected).rstrip(b"=").decode()
     assert made["expires_at"].startswith("2035-12-31")
-
-
-def test_tokens_follow_the_published_example_of_the_format() -> None:
-    token = sign_jwt({"sub": "1234567890", "name": "John Doe", "iat": 1516239022}, "your-256-bit-secret")
-    assert token.endswith(".SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c")
 
 
 def test_an_ssh_key_pair_belongs_together() -> None:
@@ -88,34 +80,118 @@ def test_an_unknown_kind_is_an_error() -> None:
         make({"kind": "rot13"}, NOW)
 
 
-@pytest.mark.parametrize("change", [{"generation": 2}, {"length": 64}, {"signing_secret": "other"}])
-def test_a_changed_identity_makes_a_new_value(change: dict[str, Any]) -> None:
+def updated(olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
+    """What the engine keeps after an update that it was told of."""
     provider = SecretProvider()
-    created = provider.create(hexadecimal()).outs
-    assert created is not None
-    news = hexadecimal(**change)
-    assert provider.diff("x", created, news).changes
-    updated = provider.update("x", created, news).outs
-    assert updated is not None
-    assert updated["value"] != created["value"]
+    assert provider.diff("x", olds, news).changes
+    assert provider.diff("x", olds, news).replaces is None
+    return dict(provider.update("x", olds, news).outs or {})
+
+
+def first(**changes: Any) -> dict[str, Any]:
+    return dict(SecretProvider().create(hexadecimal(**changes)).outs or {})
+
+
+@pytest.mark.parametrize("change", [{"generation": 2}, {"length": 64}, {"signing_secret": "other"}])
+def test_a_changed_identity_makes_a_new_value_and_remembers_the_old_one(change: dict[str, Any]) -> None:
+    created = first()
+    assert created["previous"] == {}
+    after = updated(created, hexadecimal(**change))
+    assert after["value"] != created["value"]
+    assert after["previous"]["value"] == created["value"]
+    assert after["previous"]["generation"] == 1
+    assert after["previous_made_at"] == created["made_at"]
+
+
+def test_a_lowered_generation_brings_the_old_value_back_with_its_date() -> None:
+    created = {**first(), "made_at": "2025-01-02T03:04:05Z"}
+    after = updated(created, hexadecimal(generation=2))
+    assert after["made_at"] != created["made_at"]
+    assert updated(after, hexadecimal()) == created
+
+
+def test_a_value_that_was_taken_back_does_not_come_again() -> None:
+    refused = updated(first(), hexadecimal(generation=2))
+    again = updated(updated(refused, hexadecimal()), hexadecimal(generation=2))
+    assert again["value"] != refused["value"]
+
+
+def test_only_the_last_value_is_remembered_and_an_older_one_is_refused() -> None:
+    third = updated(updated(first(), hexadecimal(generation=2)), hexadecimal(generation=3))
+    assert third["previous"]["generation"] == 2
+    with pytest.raises(ForgottenGenerationError, match="x: the value of generation 1 is not kept any more"):
+        SecretProvider().update("x", third, hexadecimal())
+
+
+def test_a_finished_rotation_forgets_the_old_value_and_the_next_one_remembers_again() -> None:
+    second = updated(first(), hexadecimal(generation=2, finished=1))
+    finished = updated(second, hexadecimal(generation=2, finished=2))
+    assert finished["value"] == second["value"]
+    assert finished["previous"] == {}
+    assert finished["previous_made_at"] == ""
+    third = updated(finished, hexadecimal(generation=3, finished=2))
+    assert third["previous"]["value"] == second["value"]
+
+
+def test_a_derived_token_follows_its_key_forth_and_back() -> None:
+    token = {"name": "t", "kind": "jwt", "role": "anon", "lifetime_days": 9, "generation": 1}
+    created = dict(SecretProvider().create({**token, "signing_secret": "1" * 64}).outs or {})
+    after = updated(created, {**token, "signing_secret": "2" * 64})
+    assert verify(after["value"], key_set(["2" * 64]), datetime.now(UTC))
+    assert after["previous"]["value"] == created["value"]
+    assert updated(after, {**token, "signing_secret": "1" * 64}) == created
 
 
 def test_a_changed_interval_keeps_the_value_and_its_date() -> None:
-    provider = SecretProvider()
-    created = provider.create(hexadecimal()).outs
-    assert created is not None
-    news = hexadecimal(interval_days=30)
-    assert provider.diff("x", created, news).changes
-    updated = provider.update("x", created, news).outs
-    assert updated == {**created, "interval_days": 30}
+    created = first()
+    assert updated(created, hexadecimal(interval_days=30)) == {**created, "interval_days": 30}
 
 
 def test_an_unchanged_secret_is_left_alone() -> None:
-    provider = SecretProvider()
-    created = provider.create(hexadecimal()).outs
-    assert created is not None
-    assert provider.diff("x", created, hexadecimal()).changes is False
-    assert provider.diff("x", created, hexadecimal()).replaces is None
+    assert SecretProvider().diff("x", first(), hexadecimal()).changes is False
+
+
+def test_a_state_from_before_values_were_remembered_is_brought_up_to_date_with_the_same_value() -> None:
+    created = first()
+    older = {key: value for key, value in created.items() if not key.startswith("previous")}
+    assert updated(older, hexadecimal()) == created
+
+
+def made(**previous: str) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Every secret of the table, those that are named with the value before."""
+    return {
+        spec.name: (f"new-{spec.name}", {"value": previous[spec.name]} if spec.name in previous else {})
+        for spec in SECRETS
+    }
+
+
+def test_the_server_gets_the_values_and_the_key_set() -> None:
+    values = server_values(made(), {"backup_secret_key": "half"})
+    assert values.keys() == {*(spec.name for spec in SECRETS), "backup_secret_key", "jwks"}
+    assert values["jwks"] == key_set(["new-jwt_secret"])
+
+
+def test_the_server_gets_what_is_still_accepted_and_no_other_old_value() -> None:
+    values = server_values(made(jwt_secret="old-key", anon_key="old-token", db_workbench="old-password"), {})
+    assert values["jwks"] == key_set(["new-jwt_secret", "old-key"])
+    assert values["anon_key_previous"] == "old-token"
+    assert "service_role_key_previous" not in values
+    assert "old-password" not in values.values()
+
+
+def test_facts_say_when_a_secret_is_due_and_until_when_an_overlap_is_to_be_finished() -> None:
+    now, before = "2026-01-02T03:04:05Z", "2025-01-02T03:04:05Z"
+    dates = {spec.name: (now, before if spec.name in {"jwt_secret", "db_workbench"} else "") for spec in SECRETS}
+    facts = public_facts(dates, {"backup_secret_key": now})
+    assert facts["jwt_secret"] == {
+        "made_at": now,
+        "interval_days": 365,
+        "due_at": "2027-01-02T03:04:05Z",
+        "previous": {"made_at": before, "finish_by": "2026-02-01T03:04:05Z"},
+    }
+    assert facts["db_workbench"]["previous"] is None, "PostgreSQL accepts one password, so the old one is no fact"
+    assert facts["backup_cipher"]["due_at"] is None
+    assert facts["backup_secret_key"]["due_at"] == "2026-04-02T03:04:05Z"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +201,7 @@ def test_an_unchanged_secret_is_left_alone() -> None:
         ("your-super-secret-jwt-token-with-at-least-32-characters-long", "published in a public example"),
         ("minioadmin", "published in a public example"),
         ("hunter2", "shorter than 32 characters"),
-        (sign_jwt({"iss": "supabase-demo", "role": "anon"}, "x"), "published in a public example"),
+        (sign({"iss": "supabase-demo", "role": "anon"}, "x"), "published in a public example"),
     ],
 )
 def test_a_known_empty_or_short_secret_is_refused_by_name(value: str, said: str) -> None:
@@ -136,5 +212,5 @@ def test_a_known_empty_or_short_secret_is_refused_by_name(value: str, said: str)
 
 def test_generated_secrets_are_accepted() -> None:
     values = {spec.name: make({"kind": "hex", "length": 48}, NOW)["value"] for spec in SECRETS}
-    values["anon_key"] = sign_jwt({"iss": "supabase", "role": "anon"}, "x" * 64)
+    values["anon_key"] = sign({"iss": "supabase", "role": "anon"}, "x" * 64)
     assert weak_secrets(values) == []

@@ -26,7 +26,7 @@ RESOURCES = {
     "digitalocean:index/uptimeCheck:UptimeCheck": 1,
     "digitalocean:index/uptimeAlert:UptimeAlert": 2,
     "digitalocean:index/monitorAlert:MonitorAlert": 3,
-    "pulumi-python:dynamic/platform:Secret": 11,
+    "pulumi-python:dynamic/platform:Secret": 10,
     "pulumi-python:dynamic/platform:SshKeyPair": 2,
     "pulumi-python:dynamic/platform:Configure": 1,
 }
@@ -152,7 +152,7 @@ def test_the_server_s_key_opens_the_backup_bucket_alone(run: Run) -> None:
     }  # fmt: skip
     assert variables["platform_secrets"]["backup_access_key"] == ACCESS_KEY
     assert variables["platform_secret_facts"]["backup_secret_key"] == {
-        "made_at": "2026-01-02T03:04:05Z", "interval_days": 90,
+        "made_at": "2026-01-02T03:04:05Z", "interval_days": 90, "due_at": "2026-04-02T03:04:05Z", "previous": None,
     }  # fmt: skip
 
 
@@ -247,4 +247,4 @@ def test_the_audit_is_public_and_says_what_is_declared(run: Run) -> None:
     assert {"protocol": "tcp", "ports": "22", "sources": ["203.0.113.7/32"]} in audit["declared"]["firewall"]
     assert "odoo_sync" in audit["declared"]["components"]
     assert "storage" not in audit["declared"]["components"]
-    assert {row["name"] for row in audit["secrets"]} == set(program.outputs["secrets"])
+    assert {row["name"] for row in audit["secrets"]} | {"jwks"} == set(program.outputs["secrets"])

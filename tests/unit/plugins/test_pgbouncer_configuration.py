@@ -1,6 +1,6 @@
 """How declared data becomes PgBouncer's files."""
 
-from plugins.modules.pgbouncer_configuration import HEADER, render, render_users
+from plugins.modules.pgbouncer_configuration import HEADER, render
 
 
 def test_sections_and_options_are_in_order() -> None:
@@ -9,7 +9,3 @@ def test_sections_and_options_are_in_order() -> None:
         rendered
         == HEADER + "[databases]\na = host=h\nb = host=h port=1\n\n[pgbouncer]\nlisten_port = 6432\nlogfile =\n"
     )
-
-
-def test_quotes_in_passwords_are_doubled() -> None:
-    assert render_users({"u": 'a"b'}) == '"u" "a""b"\n'

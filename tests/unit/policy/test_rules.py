@@ -147,16 +147,26 @@ def test_a_published_secret_is_refused_by_name_only() -> None:
 def test_a_due_secret_warns_and_a_long_overdue_one_stops() -> None:
     due, overdue = secret(91), secret(121)
     assert violations(rules.no_secret_is_due, due) == [
-        "db_workbench should have been rotated 1 days ago; run: pulumi config set --path rotations.db_workbench 2"
+        "db_workbench should have been rotated 1 days ago; run: make rotate SECRET=db_workbench"
     ]
     assert violations(rules.no_secret_is_long_overdue, due) == []
     assert violations(rules.no_secret_is_due, overdue) == []
     assert len(violations(rules.no_secret_is_long_overdue, overdue)) == 1
 
 
+def test_an_overlap_that_nobody_finishes_warns_and_then_stops() -> None:
+    old = {"previous_made_at": "2025-01-01T00:00:00Z", "overlap_days": 30.0}
+    assert violations(rules.no_secret_is_due, secret(30, **old)) == []
+    (said,) = violations(rules.no_secret_is_due, secret(31, **old))
+    assert said.startswith("the value before the present db_workbench is accepted 1 days longer than foreseen")
+    assert said.endswith("run: make rotate SECRET=db_workbench FINISH=1")
+    assert len(violations(rules.no_secret_is_long_overdue, secret(61, **old))) == 1
+    assert violations(rules.no_secret_is_due, secret(31, previous_made_at="", overlap_days=30.0)) == []
+
+
 def test_the_key_of_the_backups_ages_like_a_secret() -> None:
     assert violations(rules.no_secret_is_due, key(91)) == [
-        "backup_key should have been rotated 1 days ago; run: pulumi config set --path rotations.backup_key 3"
+        "backup_key should have been rotated 1 days ago; run: make rotate SECRET=backup_key"
     ]
     assert len(violations(rules.no_secret_is_long_overdue, key(121))) == 1
     fresh = Resource("SpacesKey", "backup-key", {"name": "supabase-backup-1"})
