@@ -11,6 +11,7 @@ select results_eq(
     values
       ('_realtime', 'supabase_admin'),
       ('auth', 'supabase_auth_admin'),
+      ('backup', 'postgres'),
       ('bronze', 'postgres'),
       ('cron', 'postgres'),
       ('extensions', 'postgres'),

@@ -6,9 +6,15 @@ from collections.abc import Callable, Sequence
 
 from . import runs
 from .adopt import adopt
+from .drill import clear, drill
+from .marker import NotNowError, write_marker
 from .metrics import KINDS
 from .settings import BackupError, Settings
+from .targets import RANDOM
 from .units import BACKUP_UNIT, start_and_wait
+
+# systemd counts it as success (SuccessExitStatus): nothing is wrong, and the next run tries again.
+NOT_NOW = 75
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,6 +31,11 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("adopt", help="bring cluster and repository together").add_argument(
         "--check", action="store_true", help="only say what would be done"
     )
+    commands.add_parser("marker", help="write down what is true at one moment")
+    drills = commands.add_parser("drill", help="restore a moment beside the live platform and compare")
+    drills.add_argument("target", nargs="?", default=RANDOM, help="random, a name of the ledger, or a time (ISO 8601)")
+    drills.add_argument("--seed", type=int, help="of the random choice; the history keeps it")
+    commands.add_parser("clear", help="remove what a killed drill left")
     return top
 
 
@@ -39,8 +50,14 @@ def main(arguments: Sequence[str]) -> int:
             "verify": lambda: runs.verify(settings),
             "metrics": lambda: runs.refresh(settings),
             "adopt": lambda: adopt(settings, check=options.check),
+            "marker": lambda: write_marker(settings),
+            "drill": lambda: drill(settings, options.target, options.seed),
+            "clear": lambda: clear(settings),
         }
         run[options.command]()
+    except NotNowError as error:
+        print(error, file=sys.stderr)
+        return NOT_NOW
     except BackupError as error:
         print(error, file=sys.stderr)
         return 1

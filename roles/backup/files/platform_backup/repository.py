@@ -93,7 +93,7 @@ class Repository:
         """What a command prints; its failure is an error with its message."""
         done = subprocess.run(
             self.command(*arguments, "--log-level-console=off", "--log-level-stderr=error"),
-            cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
         )  # fmt: skip
         if done.returncode:
             raise BackupError(f"pgbackrest {arguments[0]}: {done.stderr.strip() or done.stdout.strip()}")

@@ -28,11 +28,20 @@ class Settings:
     state: Path
     textfile: Path
     retention_weeks: int
+    scratch: Path
+    migrate: Path
+    migrations: Path
+    marker_table_bytes: int
+
+    @property
+    def keep_days(self) -> int:
+        """How long the ledger keeps a moment: as long as a backup may reach it."""
+        return (self.retention_weeks + 1) * 7
 
     @classmethod
     def load(cls, path: Path = DECLARED) -> Self:
         """Read what the role wrote."""
         known = json.loads(path.read_text(encoding="utf-8"))
-        for name in ("data", "mount", "spool", "state", "textfile"):
+        for name in ("data", "mount", "spool", "state", "textfile", "scratch", "migrate", "migrations"):
             known[name] = Path(known[name])
         return cls(**known)
