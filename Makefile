@@ -1,12 +1,13 @@
 # `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down status drift verify rotate ssh psql logs env preview test test-fast lint unit sql molecule integration e2e bench lock
+.PHONY: help up down status drift verify backup restore-point restore rotate ssh psql logs env preview test test-fast lint unit sql molecule integration e2e bench lock
 
 PHASE ?= 4
 STACK ?= sandbox
 FORMAT ?= table
 NAME ?= rerun
+TYPE ?= incr
 
 VENV := .cache/venv
 PY := $(VENV)/bin/python
@@ -35,6 +36,15 @@ drift: $(READY) ## show what differs from the declared state; changes nothing
 
 verify: $(READY) ## ask the live server, and look at it from outside
 	@$(PY) -m ops verify --stack $(STACK)
+
+backup: $(READY) ## a backup now: TYPE=full, diff or incr (the default)
+	@$(PY) -m ops backup --stack $(STACK) --type $(TYPE)
+
+restore-point: $(READY) ## give this moment a name to restore to: POINT=before-upgrade
+	@$(PY) -m ops restore-point --stack $(STACK) "$(POINT)"
+
+restore: $(READY) ## the database as it was: TARGET_TIME=, TARGET_LSN= or TARGET_NAME=; the latest archived state without one
+	@$(PY) -m ops restore --stack $(STACK) --time "$(TARGET_TIME)" --lsn "$(TARGET_LSN)" --name "$(TARGET_NAME)" --confirm "$(CONFIRM)"
 
 rotate: $(READY) ## a new secret, everywhere: SECRET=db_password|jwt|service_role|NAME; FINISH=1 ends an overlap
 	@$(PY) -m ops rotate --stack $(STACK) $(if $(FINISH),--finish) -- $(or $(SECRET),none)

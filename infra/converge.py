@@ -27,13 +27,18 @@ def converge(
     check: bool,
     playbook: str = "site",
     tags: str = "",
+    variables: Mapping[str, Any] | None = None,
     wait_seconds: float | None = None,
 ) -> RunResult:
-    """Run a playbook with the inventory of a stack's outputs (which hold secrets: never print them)."""
+    """Run a playbook with the inventory of a stack's outputs (which hold secrets: never print them).
+
+    `variables` hold for this run alone.
+    """
     audit = outputs.get("audit") or {}
     # In check mode the server is compared with the last converged commit, so that a new one alone is no difference.
     who = (audit.get("converged") if check else None) or provenance()
-    inventory = complete(outputs["inventory"], {"platform_commit": who["commit"], "platform_actor": who["by"]})
+    run = {"platform_commit": who["commit"], "platform_actor": who["by"]}
+    inventory = complete(outputs["inventory"], {**run, **(variables or {})})
     return run_playbook(
         ROOT / "playbooks" / f"{playbook}.yml",
         inventory,

@@ -1,1 +1,1 @@
-"""The operator's commands behind `make`: up, down, status, drift, verify, rotate, ssh, psql, logs, env."""
+"""The operator's commands behind `make`: up, down, status, drift, verify, backup, restore, rotate, ssh, psql, logs, env."""

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from infra.config import ConfigError
 from infra.ram import NoMemoryFilesystemError
 from infra.ssh import UnreachableError
+from ops.backup import backup, restore_point
 from ops.connect import logs, psql, ssh
 from ops.drift import drift
 from ops.errors import OperatorError
+from ops.restore import restore
 from ops.rotate import rotate
 from ops.stack import SANDBOX, Stack
 from ops.status import show_status
@@ -24,13 +26,23 @@ def main(arguments: list[str]) -> int:
     """Run one command; an expected failure is one line on stderr and exit code 1."""
     parser = argparse.ArgumentParser(prog="python -m ops", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("up", "preview", "down", "status", "drift", "verify", "rotate", "ssh", "psql", "logs", "env"):
+    names = ("up", "preview", "down", "status", "drift", "verify", "backup", "restore-point", "restore")
+    for name in (*names, "rotate", "ssh", "psql", "logs", "env"):
         command = commands.add_parser(name)
         command.add_argument("--stack", default=SANDBOX)
         if name in {"up", "preview"}:
             command.add_argument("--phase", type=int, choices=[1, 2, 3, 4], default=4)
         if name == "status":
             command.add_argument("--format", choices=["table", "json"], default="table")
+        if name == "backup":
+            command.add_argument("--type", choices=["full", "diff", "incr"], default="incr")
+        if name == "restore-point":
+            command.add_argument("point")
+        if name == "restore":
+            command.add_argument("--time", default="", help="ISO 8601; without a zone it is UTC")
+            command.add_argument("--lsn", default="", help="position of the log, such as 0/3000148")
+            command.add_argument("--name", default="", help="a restore point")
+            command.add_argument("--confirm", default="", help="the platform's name, where nobody can type it")
         if name == "rotate":
             command.add_argument("secret")
             command.add_argument("--finish", action="store_true")
@@ -45,6 +57,11 @@ def main(arguments: list[str]) -> int:
         "status": lambda: show_status(stack, stack.outputs(), options.format),
         "drift": lambda: drift(stack),
         "verify": lambda: verify(stack),
+        "backup": lambda: backup(stack, options.type),
+        "restore-point": lambda: restore_point(stack, options.point),
+        "restore": lambda: restore(
+            stack, {"time": options.time, "lsn": options.lsn, "name": options.name}, options.confirm
+        ),
         "rotate": lambda: rotate(stack, options.secret, finish=options.finish),
         "ssh": lambda: ssh(stack),
         "psql": lambda: psql(stack),

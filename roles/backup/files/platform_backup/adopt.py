@@ -1,15 +1,15 @@
 """Bring cluster and repository together: register a new one, know an old one, restore a lost one, refuse a stranger."""
 
 import json
+import sys
 from enum import Enum
 
 from .metrics import State
 from .repository import Repository, Stanza
-from .restore import restore_lost_server
 from .runs import publish
 from .server import Server
 from .settings import BackupError, Settings
-from .units import BACKUP_UNIT, start_and_wait
+from .units import BACKUP_UNIT, request_restore, start_and_wait
 
 
 class Step(Enum):
@@ -54,7 +54,7 @@ def adopt(settings: Settings, *, check: bool) -> None:
         done.append(step)
         if check:
             break
-        take(step, settings, repository)
+        take(step, repository)
     if not check:
         state = State(settings)
         state.record_backups(stanza)
@@ -63,7 +63,7 @@ def adopt(settings: Settings, *, check: bool) -> None:
     print(json.dumps({"changed": bool(done), "steps": [step.value for step in done]}))
 
 
-def take(step: Step, settings: Settings, repository: Repository) -> None:
+def take(step: Step, repository: Repository) -> None:
     """Take one step."""
     match step:
         case Step.REGISTER:
@@ -71,7 +71,7 @@ def take(step: Step, settings: Settings, repository: Repository) -> None:
         case Step.REGISTER_ANEW:
             repository.read("stanza-upgrade")
         case Step.RESTORE:
-            restore_lost_server(settings)
+            print(request_restore({"lost": True}), file=sys.stderr)
         case Step.FIRST_BACKUP:
             start_and_wait(BACKUP_UNIT.format("full"))
         case Step.NOTHING:

@@ -3,15 +3,21 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from . import runs
 from .adopt import adopt
 from .drill import clear, drill
 from .marker import NotNowError, write_marker
 from .metrics import KINDS
+from .plan import make_plan, show
+from .points import make_point
+from .rehearsal import rehearse
+from .restore import restore, restore_lost_server
 from .settings import BackupError, Settings
+from .target import Target, parse_target
 from .targets import RANDOM
-from .units import BACKUP_UNIT, start_and_wait
+from .units import BACKUP_UNIT, request_restore, requested, start_and_wait
 
 # systemd counts it as success (SuccessExitStatus): nothing is wrong, and the next run tries again.
 NOT_NOW = 75
@@ -31,12 +37,50 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("adopt", help="bring cluster and repository together").add_argument(
         "--check", action="store_true", help="only say what would be done"
     )
+    commands.add_parser("rehearse", help="try a configuration of pgBackRest").add_argument("path", type=Path)
+    commands.add_parser("point", help="make a named restore point").add_argument("name")
+    for name, help_text in {
+        "plan": "what a restore would do and what would be lost, as JSON; touches nothing",
+        "restore": "restore in place, in a unit of its own, and wait for it",
+    }.items():
+        command = commands.add_parser(name, help=help_text)
+        command.add_argument("--time", default="", help="ISO 8601; without a zone it is UTC")
+        command.add_argument("--lsn", default="", help="position of the log, such as 0/3000148")
+        command.add_argument("--name", default="", help="a restore point")
+        if name == "restore":
+            command.add_argument("--confirm", default="", help="the platform's name")
+    commands.add_parser("restore-requested", help="do what was asked of the restore unit (what the unit runs)")
     commands.add_parser("marker", help="write down what is true at one moment")
     drills = commands.add_parser("drill", help="restore a moment beside the live platform and compare")
     drills.add_argument("target", nargs="?", default=RANDOM, help="random, a name of the ledger, or a time (ISO 8601)")
     drills.add_argument("--seed", type=int, help="of the random choice; the history keeps it")
     commands.add_parser("clear", help="remove what a killed drill left")
     return top
+
+
+def target_of(options: argparse.Namespace) -> Target:
+    """The moment asked for."""
+    return parse_target(time=options.time, position=options.lsn, name=options.name)
+
+
+def ask_for_restore(settings: Settings, options: argparse.Namespace) -> str:
+    """Refuse what can be refused, then have the unit restore."""
+    if options.confirm != settings.platform:
+        raise BackupError(
+            f"a restore replaces the data of {settings.platform}; confirm it with --confirm {settings.platform}. "
+            "Nothing was touched"
+        )
+    make_plan(settings, target_of(options))
+    return request_restore({"time": options.time, "position": options.lsn, "name": options.name})
+
+
+def restore_as_requested(settings: Settings) -> None:
+    """What the restore unit does."""
+    request = requested()
+    if request.pop("lost", False):
+        restore_lost_server(settings)
+    else:
+        restore(settings, parse_target(**request))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -50,6 +94,11 @@ def main(arguments: Sequence[str]) -> int:
             "verify": lambda: runs.verify(settings),
             "metrics": lambda: runs.refresh(settings),
             "adopt": lambda: adopt(settings, check=options.check),
+            "rehearse": lambda: rehearse(settings, options.path),
+            "point": lambda: print(make_point(settings, options.name).name),
+            "plan": lambda: print(show(make_plan(settings, target_of(options)))),
+            "restore": lambda: print(ask_for_restore(settings, options)),
+            "restore-requested": lambda: restore_as_requested(settings),
             "marker": lambda: write_marker(settings),
             "drill": lambda: drill(settings, options.target, options.seed),
             "clear": lambda: clear(settings),

@@ -76,12 +76,20 @@ def as_postgres(words: Sequence[str]) -> list[str]:
 class Repository:
     """Runs pgBackRest for the platform's stanza."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, configuration: str = "") -> None:
         self.settings = settings
+        self._options = [f"--stanza={settings.stanza}"] + ([f"--config={configuration}"] if configuration else [])
 
     def command(self, *arguments: str) -> list[str]:
         """A pgBackRest command for the stanza."""
-        return as_postgres(["pgbackrest", f"--stanza={self.settings.stanza}", *arguments])
+        return as_postgres(["pgbackrest", *self._options, *arguments])
+
+    def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command and keep what it prints; it may hold bytes that are no text."""
+        return subprocess.run(
+            self.command(*arguments, "--log-level-console=off", "--log-level-stderr=warn"),
+            cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
+        )  # fmt: skip
 
     def run(self, *arguments: str) -> int:
         """Run a command in the foreground, its messages where ours go; returns its exit code."""
@@ -91,17 +99,14 @@ class Repository:
 
     def read(self, *arguments: str) -> str:
         """What a command prints; its failure is an error with its message."""
-        done = subprocess.run(
-            self.command(*arguments, "--log-level-console=off", "--log-level-stderr=error"),
-            cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
-        )  # fmt: skip
+        done = self.ask(*arguments)
         if done.returncode:
-            raise BackupError(f"pgbackrest {arguments[0]}: {done.stderr.strip() or done.stdout.strip()}")
+            raise BackupError(f"pgbackrest {arguments[0]}: {explain(done.stderr or done.stdout)}")
         return done.stdout
 
     def stanza(self) -> Stanza:
         """What is there; a repository that does not answer or cannot be decrypted is an error."""
-        return parse_stanza(json.loads(self.read("info", "--output=json")), self.settings.stanza)
+        return parse_stanza(json.loads(self.read("info", "--output=json"), strict=False), self.settings.stanza)
 
     def timelines(self, stanza: Stanza) -> list[Timeline]:
         """Every line of history in the archive, the oldest first."""
@@ -135,10 +140,9 @@ def parse_stanza(info: list[dict[str, Any]], name: str) -> Stanza:
     (found,) = [entry for entry in info if entry["name"] == name]
     code = found["status"]["code"]
     message = found["status"]["message"]
-    repositories = found.get("repo", [])
     if code not in {OK, NO_STANZA_PATH, NO_BACKUP, NO_STANZA_DATA}:
-        details = [entry["status"]["message"] for entry in repositories if entry["status"]["code"] == code]
-        raise BackupError(explain(" ".join([message, *details])))
+        details = [entry["status"]["message"] for entry in found.get("repo", []) if entry["status"]["code"] == code]
+        raise BackupError(f"the repository cannot be read: {explain(' '.join(details) or message)}")
     if not found["db"]:
         return Stanza(code, message, None, (), "", "")
     current = found["db"][-1]
@@ -165,10 +169,14 @@ def parse_stanza(info: list[dict[str, Any]], name: str) -> Stanza:
 
 
 def explain(message: str) -> str:
-    """pgBackRest's message, and what it means where that is not obvious."""
-    if "CryptoError" in message or "cipher" in message:
+    """pgBackRest's message without what nobody needs, and what it means where that is not obvious."""
+    if "CryptoError" in message or "FormatError" in message:
         return (
-            "the repository cannot be decrypted with this stack's backup_cipher: it was written by another stack, or "
-            f"the cipher was replaced. Use the stack that made these backups, or an empty bucket. pgBackRest: {message}"
+            "it cannot be decrypted with this stack's backup_cipher: it was written by another stack, or the cipher "
+            "was replaced. Use the stack that made these backups, or an empty bucket"
         )
-    return f"the repository does not answer as it should: {message}"
+    refused = re.search(r"HTTP request failed with [^:]+", message)
+    if refused:
+        code = re.search(r"<Code>(\w+)</Code>", message)
+        return f"the object storage answers: {refused[0]}{f', {code[1]}' if code else ''}"
+    return message.strip()
