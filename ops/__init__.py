@@ -1,1 +1,1 @@
-"""The operator's commands behind `make`: up, down, status, drift, verify, backup, restore, rotate, ssh, psql, logs, env."""
+"""The operator's commands behind `make`, one module for each or for those that belong together."""
