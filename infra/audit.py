@@ -32,6 +32,7 @@ def build_audit(
     components: Components,
     *,
     server: str | None,
+    history: str | None,
     secret_facts: Mapping[str, Mapping[str, Any]],
     drift: Sequence[Mapping[str, str]],
     converged: Mapping[str, str] | None,
@@ -52,6 +53,7 @@ def build_audit(
             "components": [row.name for row in components.of_phase(phase)],
         },
         "server": json.loads(server) if server else None,
+        "history": json.loads(history) if history else None,
         "secrets": [
             {"name": name, **{key: facts[key] for key in ("made_at", "interval_days", "due_at", "previous")}}
             for name, facts in sorted(secret_facts.items())

@@ -35,7 +35,7 @@ SITE = ROOT / "playbooks" / "site.yml"
 CONTENT = ("ansible.cfg", "playbooks", "plugins", "roles", "sql")
 # A refresh looks at a server that was reachable before; it must not hang on one that is gone.
 REFRESH_WAIT_SECONDS = 20.0
-AUDIT_KEY = "platform_audit"
+AUDIT_KEY, HISTORY_KEY = "platform_audit", "platform_history"
 INPUTS = ("inventory", "connection", "content", "declared", "converge", "drift")
 
 
@@ -85,7 +85,7 @@ type Play = Callable[..., RunResult]
 def converge(props: Mapping[str, Any], play: Play = run_playbook) -> dict[str, Any]:
     """Configure the server and return the resource's outputs, or raise with host, task and message."""
     if not props["converge"]:
-        return {**props, "drift": [], "server_audit": None, "converged": None}
+        return {**props, "drift": [], "server_audit": None, "server_history": None, "converged": None}
     problems = weak_secrets(props["inventory"]["all"]["vars"]["platform_secrets"])
     if problems:
         raise ConvergeError("refused, nothing was started: " + "; ".join(problems))
@@ -98,6 +98,7 @@ def converge(props: Mapping[str, Any], play: Play = run_playbook) -> dict[str, A
         **props,
         "drift": [],
         "server_audit": _as_text(result.stats.get(AUDIT_KEY)),
+        "server_history": _as_text(result.stats.get(HISTORY_KEY)),
         "converged": {"at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), **who},
     }
 
@@ -118,8 +119,8 @@ def find_drift(props: Mapping[str, Any], play: Play = run_playbook) -> dict[str,
     if result.failure is not None:
         say(str(result.failure))
     found = [entry for entry in result.drift if entry["message"] == UNREACHABLE] or result.drift
-    facts = result.stats.get(AUDIT_KEY)
-    return {**props, "drift": found, "server_audit": _as_text(facts) if facts else props.get("server_audit")}
+    known = {"server_audit": result.stats.get(AUDIT_KEY), "server_history": result.stats.get(HISTORY_KEY)}
+    return {**props, "drift": found, **{key: _as_text(facts) or props.get(key) for key, facts in known.items()}}
 
 
 def _as_text(facts: Mapping[str, Any] | None) -> str | None:
@@ -185,6 +186,7 @@ class Configure(dynamic.Resource, module="platform", name="Configure"):
 
     drift: pulumi.Output[list[dict[str, str]]]
     server_audit: pulumi.Output[str | None]
+    server_history: pulumi.Output[str | None]
     converged: pulumi.Output[dict[str, str] | None]
 
     def __init__(
@@ -208,6 +210,7 @@ class Configure(dynamic.Resource, module="platform", name="Configure"):
                 "converge": converge,
                 "drift": [],
                 "server_audit": None,
+                "server_history": None,
                 "converged": None,
             },
             pulumi.ResourceOptions.merge(

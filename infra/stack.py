@@ -71,7 +71,11 @@ def build(config: StackConfig) -> dict[str, Any]:
         opts=pulumi.ResourceOptions(depends_on=prepared),
     )
     audit = pulumi.Output.all(
-        server=server.server_audit, secret_facts=secrets.facts, drift=server.drift, converged=server.converged
+        server=server.server_audit,
+        history=server.server_history,
+        secret_facts=secrets.facts,
+        drift=server.drift,
+        converged=server.converged,
     ).apply(lambda known: build_audit(config, rows, **known))
     return {
         "platform": name,

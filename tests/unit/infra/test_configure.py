@@ -17,6 +17,8 @@ from infra.secrets import SecretProvider
 
 CONVERGED = {"at": "2026-01-02T03:04:05Z", "commit": "c0ffee", "by": "ops@desk"}
 FACTS = {"listeners": [22], "pgbouncer": None}
+HAPPENED: dict[str, list[Any]] = {"backups": [], "drills": []}
+HISTORY = '{"backups": [], "drills": []}'
 AUDIT = '{"listeners": [22], "pgbouncer": null}'
 DRIFTED = {"host": "supabase", "role": "postgresql", "task": "Configure", "message": "changed"}
 
@@ -52,7 +54,9 @@ class Play:
 
 
 def finished(*drift: dict[str, str], failure: Failure | None = None) -> RunResult:
-    return RunResult(failure is None, 1.0, failure, list(drift), [], {"platform_audit": FACTS})
+    return RunResult(
+        failure is None, 1.0, failure, list(drift), [], {"platform_audit": FACTS, "platform_history": HAPPENED}
+    )
 
 
 def test_converging_clears_drift_and_records_who_when_and_what_the_server_is() -> None:
@@ -60,6 +64,7 @@ def test_converging_clears_drift_and_records_who_when_and_what_the_server_is() -
     outs = converge(props(drift=[DRIFTED]), play)
     assert outs["drift"] == []
     assert outs["server_audit"] == AUDIT
+    assert outs["server_history"] == HISTORY
     assert set(outs["converged"]) == {"at", "commit", "by"}
     assert play.variables["platform_commit"] == outs["converged"]["commit"]
     assert play.variables["platform_actor"] == outs["converged"]["by"]
@@ -111,7 +116,7 @@ def test_a_refresh_of_an_unreachable_server_is_drift_and_keeps_the_last_audit() 
 
 
 def test_a_refresh_of_an_unchanged_server_changes_nothing() -> None:
-    before = props(converged=CONVERGED, server_audit=AUDIT)
+    before = props(converged=CONVERGED, server_audit=AUDIT, server_history=HISTORY)
     assert find_drift(before, Play()) == before
 
 
@@ -126,6 +131,7 @@ def test_a_refresh_of_an_unchanged_server_changes_nothing() -> None:
         ({}, {"connection": {"host": "192.0.2.11"}}, True),
         ({"converge": False}, {}, True),
         ({"converged": CONVERGED, "server_audit": AUDIT}, {"server_audit": None}, False),
+        ({"server_history": HISTORY}, {"server_history": None}, False),
     ],
 )
 def test_diff_asks_for_an_update_when_code_inventory_or_server_differ(

@@ -55,6 +55,7 @@ def connect(settings: Settings, *, host: str = SOCKETS, **more: Any) -> Session:
     """A superuser's session that reads rows as the ledger's other readers do; it commits each statement."""
     return psycopg.connect(
         host=host, port=settings.port, user="postgres", dbname=settings.database, autocommit=True, connect_timeout=10,
+        application_name="platform-backup",
         options=" ".join(f"-c {name}={_escaped(value)}" for name, value in READING.items()), **more,
     )  # fmt: skip
 
