@@ -1,7 +1,7 @@
 # `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down status drift verify backup restore-point restore rotate ssh psql logs env preview test test-fast lint unit sql molecule integration e2e bench lock
+.PHONY: help up down status drift verify backup restore-point restore restore-drill rotate ssh psql logs env preview test test-fast lint unit sql molecule integration e2e bench lock
 
 PHASE ?= 4
 STACK ?= sandbox
@@ -45,6 +45,9 @@ restore-point: $(READY) ## give this moment a name to restore to: POINT=before-u
 
 restore: $(READY) ## the database as it was: TARGET_TIME=, TARGET_LSN= or TARGET_NAME=; the latest archived state without one
 	@$(PY) -m ops restore --stack $(STACK) --time "$(TARGET_TIME)" --lsn "$(TARGET_LSN)" --name "$(TARGET_NAME)" --confirm "$(CONFIRM)"
+
+restore-drill: $(READY) ## rehearse a restore beside the live platform: TARGET_NAME= for a certain moment, random without
+	@$(PY) -m ops restore-drill --stack $(STACK) --target "$(TARGET_NAME)"
 
 rotate: $(READY) ## a new secret, everywhere: SECRET=db_password|jwt|service_role|NAME; FINISH=1 ends an overlap
 	@$(PY) -m ops rotate --stack $(STACK) $(if $(FINISH),--finish) -- $(or $(SECRET),none)

@@ -12,6 +12,7 @@ from ops.connect import logs, psql, ssh
 from ops.drift import drift
 from ops.errors import OperatorError
 from ops.restore import restore
+from ops.restore_drill import restore_drill
 from ops.rotate import rotate
 from ops.stack import SANDBOX, Stack
 from ops.status import show_status
@@ -26,7 +27,18 @@ def main(arguments: list[str]) -> int:
     """Run one command; an expected failure is one line on stderr and exit code 1."""
     parser = argparse.ArgumentParser(prog="python -m ops", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    names = ("up", "preview", "down", "status", "drift", "verify", "backup", "restore-point", "restore")
+    names = (
+        "up",
+        "preview",
+        "down",
+        "status",
+        "drift",
+        "verify",
+        "backup",
+        "restore-point",
+        "restore",
+        "restore-drill",
+    )
     for name in (*names, "rotate", "ssh", "psql", "logs", "env"):
         command = commands.add_parser(name)
         command.add_argument("--stack", default=SANDBOX)
@@ -43,6 +55,8 @@ def main(arguments: list[str]) -> int:
             command.add_argument("--lsn", default="", help="position of the log, such as 0/3000148")
             command.add_argument("--name", default="", help="a restore point")
             command.add_argument("--confirm", default="", help="the platform's name, where nobody can type it")
+        if name == "restore-drill":
+            command.add_argument("--target", default="", help="a name of the ledger or a time; random without one")
         if name == "rotate":
             command.add_argument("secret")
             command.add_argument("--finish", action="store_true")
@@ -62,6 +76,7 @@ def main(arguments: list[str]) -> int:
         "restore": lambda: restore(
             stack, {"time": options.time, "lsn": options.lsn, "name": options.name}, options.confirm
         ),
+        "restore-drill": lambda: restore_drill(stack, options.target),
         "rotate": lambda: rotate(stack, options.secret, finish=options.finish),
         "ssh": lambda: ssh(stack),
         "psql": lambda: psql(stack),
