@@ -7,6 +7,7 @@ from pathlib import Path
 
 from . import runs
 from .adopt import adopt
+from .choice import RANDOM
 from .drill import clear, drill
 from .marker import NotNowError, write_marker
 from .metrics import KINDS
@@ -16,7 +17,6 @@ from .rehearsal import rehearse
 from .restore import restore, restore_lost_server
 from .settings import BackupError, Settings
 from .target import Target, parse_target
-from .targets import RANDOM
 from .units import BACKUP_UNIT, request_restore, requested, start_and_wait
 
 # systemd counts it as success (SuccessExitStatus): nothing is wrong, and the next run tries again.

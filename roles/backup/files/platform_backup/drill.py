@@ -19,13 +19,14 @@ from typing import Any
 
 import psycopg
 
+from .choice import RANDOM, Archive, RefusedError, choose
 from .marker import LEDGER
 from .metrics import write_whole
 from .moments import append_line, connect, last_lines, only_one, read_ledger, utc, write_metrics
 from .repository import Repository
 from .scratch import Copy, live_settings
 from .settings import BackupError, Settings
-from .targets import RANDOM, Archive, RefusedError, choose
+from .target import lineage
 
 HISTORY = "drills.jsonl"
 KEPT_DRILLS = 200
@@ -123,13 +124,10 @@ def read_archive(settings: Settings) -> tuple[Archive, dict[str, str]]:
     stanza = repository.stanza()
     if not stanza.backups:
         raise RefusedError("the repository holds no backup yet; make one with: make backup TYPE=full")
-    left = {
-        earlier: position
-        for line in (repository.timelines(stanza) if timeline > 1 else [])
-        if line.number == timeline
-        for earlier, position in line.forks
-    }
-    return Archive(stanza, timeline, left), live
+    timelines = repository.timelines(stanza)
+    if timeline not in {line.number for line in timelines}:
+        raise RefusedError(f"timeline {timeline}, which the server writes, is not in the archive yet; try again later")
+    return Archive(stanza, lineage(timelines, timeline)), live
 
 
 def perform(settings: Settings, copy: Copy, record: Record) -> None:
@@ -218,21 +216,9 @@ def _began(record: Mapping[str, Any]) -> float:
 
 
 def report(record: Record) -> str:
-    """The figures for people."""
-    target = record.target or {}
-    rows = [("target", f"{target.get('name', 'none')} ({target.get('time', '')})"), ("backup", record.backup or "none")]
-    rows += [(f"step {name}", f"{seconds:.1f} s") for name, seconds in record.steps.items()]
-    rows += [
-        ("size", f"{record.bytes / 1e6:.1f} MB"),
-        ("tables", f"{record.tables} ({record.sampled_tables} by sample), {record.rows} rows"),
-        ("verified", record.verified or "no"),
-        ("RTO seen", "unknown" if record.rto_seconds is None else f"{record.rto_seconds:.1f} s"),
-        ("RPO seen", "unknown" if record.rpo_seconds is None else f"{record.rpo_seconds:.1f} s"),
-        ("result", record.result),
-    ]
-    lines = [f"  {name:15} {value}" for name, value in rows]
-    lines += [f"  differs: {d['what']}: expected {d['expected']}, found {d['found']}" for d in record.differences]
-    return "\n".join(lines)
+    """The outcome for the journal; `make restore-drill` prints the figures as a table."""
+    lines = [f"differs: {d['what']}: expected {d['expected']}, found {d['found']}" for d in record.differences]
+    return "\n".join([*lines, f"{record.id} {record.result} after {record.seconds:.1f} s"])
 
 
 def _run(settings: Settings, target: str, seed: int) -> Record:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import psycopg
 
+from .choice import RefusedError
 from .moments import Content, Moment, Session, connect, read_content, tables_of
 from .repository import Backup, Repository
 from .settings import BackupError, Settings
-from .targets import RefusedError
 
 SHOWN_LINES = 20
 # Room that a restore leaves on the volume, for the live cluster: a share of the whole, and room for the log it replays.

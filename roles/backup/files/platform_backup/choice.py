@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from .moments import Moment, utc
 from .repository import Backup, Stanza
 from .settings import BackupError
+from .target import usable
 
 RANDOM = "random"
 
@@ -18,31 +19,27 @@ class RefusedError(BackupError):
 
 @dataclass(frozen=True)
 class Archive:
-    """Everything that decides which moments can be restored."""
+    """What decides which moments can be restored. `lineage`: the present timeline and those that lead to it, each with
+    the position at which it was left; what an earlier restore undid lies beyond such a position.
+    """
 
     stanza: Stanza
-    timeline: int
-    left: Mapping[int, int]
-
-    def _is_ours(self, timeline: int, position: int) -> bool:
-        """Whether a position belongs to the present history, not to one that an earlier restore undid."""
-        return timeline == self.timeline or position <= self.left.get(timeline, -1)
+    lineage: Mapping[int, int | None]
 
     def backup_for(self, moment: Moment) -> Backup | None:
         """The newest backup from which the moment is reached, when its log is archived."""
-        if moment.system != str(self.stanza.system_id) or not self._is_ours(moment.timeline, moment.position):
+        if moment.system != str(self.stanza.system_id) or moment.timeline not in self.lineage:
             return None
-        if moment.segment > self.stanza.newest_segment:
+        left_at = self.lineage[moment.timeline]
+        if moment.segment > self.stanza.newest_segment or (left_at is not None and moment.position > left_at):
             return None
+        path = {number: end for number, end in self.lineage.items() if number <= moment.timeline}
         reaching = [
             backup
-            for backup in self.stanza.backups
-            if not backup.damaged
-            and backup.lsn_stop <= moment.position
-            and backup.timeline <= moment.timeline
-            and (backup.timeline == moment.timeline or backup.lsn_stop <= self.left.get(backup.timeline, -1))
+            for backup in usable(self.stanza.backups, path)
+            if not backup.damaged and backup.lsn_stop <= moment.position
         ]
-        return max(reaching, key=lambda backup: backup.lsn_stop, default=None)
+        return reaching[-1] if reaching else None
 
     def restorable(self, moments: Sequence[Moment]) -> list[Moment]:
         """The moments that can be restored, oldest first."""
