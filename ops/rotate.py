@@ -72,17 +72,20 @@ class Change:
 
 
 def chosen(asked: str) -> tuple[str, ...]:
-    """The secrets that a name stands for, or a refusal that lists what there is."""
-    if asked in FIXED:
-        raise OperatorError(f"SECRET={asked} is not rotated in place: {FIXED[asked]}")
-    picked = GROUPS.get(asked) or ((asked,) if asked in ROTATABLE else ())
-    if not picked:
-        raise OperatorError(
-            f"SECRET={asked}: there is no such secret; allowed: {', '.join(GROUPS)}, or one of {', '.join(ROTATABLE)}"
-        )
+    """The secrets that some names, separated by commas, stand for, or a refusal that lists what there is."""
+    picked: list[str] = []
+    for name in asked.split(","):
+        if name in FIXED:
+            raise OperatorError(f"{name} is not rotated in place: {FIXED[name]}")
+        if name not in GROUPS and name not in ROTATABLE:
+            raise OperatorError(
+                f"SECRET={name}: there is no such secret; allowed: {', '.join(GROUPS)}, or {', '.join(ROTATABLE)}"
+            )
+        picked += GROUPS.get(name, (name,))
     # Tokens are signed with the key: a new one renews them, and they overlap together.
-    derived = [spec.name for spec in SECRETS if spec.kind == "jwt"] if "jwt_secret" in picked else []
-    return (*picked, *derived)
+    if "jwt_secret" in picked:
+        picked += [spec.name for spec in SECRETS if spec.kind == "jwt"]
+    return tuple(dict.fromkeys(picked))
 
 
 def rotate(stack: Stack, asked: str, *, finish: bool) -> None:

@@ -1,9 +1,11 @@
 """`make status`: every component with version, real or stand-in, address and health, asked now."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from infra import components
+from infra.secrets import BACKUP_KEY
 from ops.connect import Server
 from ops.stack import Stack
 from ops.table import table
@@ -11,6 +13,8 @@ from ops.table import table
 SANDBOX_NOTE = """
 The cloud under it is a stand-in for DigitalOcean: droplets are containers, volumes are loop devices, alerts are
 recorded but never run. DNS (nsd), object storage (MinIO) and ACME (Pebble) are real servers beside it."""
+
+ROTATED_AS = {"backup_access_key": BACKUP_KEY, "backup_secret_key": BACKUP_KEY}
 
 # Runs on the server, as root, with the question on standard input: one connection asks for all components.
 PROBE = """
@@ -63,19 +67,37 @@ def _address(row: components.Component, outputs: dict[str, Any]) -> str:
     return f"127.0.0.1:{port.number} on the server"
 
 
+def secret_rows(outputs: dict[str, Any], now: datetime) -> list[list[str]]:
+    """One row per secret that is due for something: its name, what is due, since when and the command."""
+    rows = []
+    for entry in outputs["audit"]["secrets"]:
+        name = ROTATED_AS.get(entry["name"], entry["name"])
+        if entry["due_at"] and datetime.fromisoformat(entry["due_at"]) <= now:
+            rows.append([name, "a new value", entry["due_at"], f"make rotate SECRET={name}"])
+        if entry["previous"]:
+            due = entry["previous"]["finish_by"]
+            rows.append([name, "the end of the one before", due, f"make rotate SECRET={name} FINISH=1"])
+    return [row for number, row in enumerate(rows) if row not in rows[:number]]
+
+
 def show_status(stack: Stack, outputs: dict[str, Any], form: str) -> None:
     """Print the rows as a table or as JSON."""
     rows = component_rows(outputs)
+    secrets = secret_rows(outputs, datetime.now(UTC))
     if form == "json":
-        print(
-            json.dumps(
-                {"stack": stack.name, "phase": outputs["phase"], "address": outputs["address"], "components": rows},
-                indent=2,
-            )
-        )
+        document = {
+            "stack": stack.name,
+            "phase": outputs["phase"],
+            "address": outputs["address"],
+            "components": rows,
+            "secrets_due": [dict(zip(("name", "due", "at", "run"), row, strict=True)) for row in secrets],
+        }
+        print(json.dumps(document, indent=2))
         return
     header = ["component", "version", "kind", "url", "health"]
     print(f"\n{stack.name}: phase {outputs['phase']}, {outputs['domain']} at {outputs['address']}\n")
     print(table(header, [[row[column] for column in header] for row in rows]))
+    if secrets:
+        print("\n" + table(["secret", "due", "at", "run"], secrets))
     if stack.is_sandbox:
         print(SANDBOX_NOTE)

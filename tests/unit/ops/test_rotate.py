@@ -101,7 +101,13 @@ def test_a_group_is_all_its_secrets_and_a_name_is_itself() -> None:
     assert {name for group in GROUPS for name in chosen(group)} <= {spec.name for spec in SECRETS if spec.rotates}
 
 
-@pytest.mark.parametrize("asked", ["jwt", "jwt_secret"])
+def test_several_names_are_rotated_in_one_run_and_none_twice() -> None:
+    assert chosen("db_workbench,db_password") == ("db_workbench", *(n for n in DATABASE if n != "db_workbench"))
+    with pytest.raises(OperatorError, match="SECRET=typo"):
+        chosen("jwt,typo")
+
+
+@pytest.mark.parametrize("asked", ["jwt", "jwt_secret", "jwt,anon"])
 def test_a_new_signing_key_takes_its_tokens_along(asked: str) -> None:
     assert chosen(asked) == ("jwt_secret", "anon_key", "service_role_key")
 
