@@ -31,14 +31,12 @@ def restore(settings: Settings, target: Target) -> None:
     """Restore in place. The running server is the way back: its state is kept as a restore point and as a directory."""
     with one_at_a_time(settings):
         plan = make_plan(settings, target)
-        before = keep_the_present(settings) if plan.running else ""
-        # What was just kept may be what is asked for.
-        if target.kind == "latest" and plan.running:
-            plan = make_plan(settings, target)
-        replaced = replace(settings, plan.route.backup.label, recovery_options(plan))
+        if plan.running:
+            confirm_archiving(settings, "there would be no way back: the present log does not reach the repository")
+        replaced, point = replace(settings, plan.route.backup.label, recovery_options(plan), keep=plan.running)
     print(f"restored; the replaced data are in {replaced} until the next backup succeeds", flush=True)
-    if before:
-        print(f"back to what was there before: make restore TARGET_NAME={before}", flush=True)
+    if point:
+        print(f"back to what was there before: make restore TARGET_NAME={point}", flush=True)
 
 
 def restore_lost_server(settings: Settings) -> None:
@@ -49,19 +47,13 @@ def restore_lost_server(settings: Settings) -> None:
         route = find_route(Target("latest"), stanza.backups, repository.timelines(stanza), [], until=time.time(), end=0)
         refuse_without_room(settings, route)
         print(f"restoring {settings.platform} from backup {route.backup.label}", flush=True)
-        replace(settings, route.backup.label, [f"--target-timeline={route.timeline}"])
+        replace(settings, route.backup.label, [f"--target-timeline={route.timeline}"], keep=False)
 
 
 def keep_the_present(settings: Settings) -> str:
     """Make a restore point and have the log up to it in the archive; returns the point's name."""
-    name = f"before-restore-{stamp()}"
-    make_point(settings, name)
-    try:
-        Repository(settings).read("check")
-    except BackupError as error:
-        raise BackupError(
-            f"the present state cannot be archived, so there would be no way back to it: {error}"
-        ) from None
+    name = make_point(settings, f"before-restore-{stamp()}").name
+    confirm_archiving(settings, f"there would be no way back to {name}: the log does not reach the repository")
     print(f"the present state is kept as restore point {name}", flush=True)
     return name
 
@@ -76,11 +68,19 @@ def recovery_options(plan: Plan) -> list[str]:
     return [*options, "--target-exclusive"] if plan.target.kind == "lsn" else options
 
 
-def replace(settings: Settings, label: str, options: list[str]) -> Path:
-    """Put a restored and recovered copy in the place of the data; returns where the replaced data are."""
+def replace(settings: Settings, label: str, options: list[str], *, keep: bool) -> tuple[Path, str]:
+    """Put a restored and recovered copy in the place of the data.
+
+    Returns where the replaced data are, and the restore point that was made last with `keep`.
+    """
     fresh = settings.data.with_name(f"{settings.data.name}.restoring")
     replaced = settings.data.with_name(f"{settings.data.name}.replaced-{stamp()}")
     copy(settings, fresh, label, options)
+    try:
+        point = keep_the_present(settings) if keep else ""
+    except BackupError:
+        shutil.rmtree(fresh)
+        raise
     fresh.rename(replaced)
     was_active = is_active(settings.unit)
     stop(settings.unit)
@@ -95,29 +95,27 @@ def replace(settings: Settings, label: str, options: list[str]) -> Path:
         if was_active:
             start(settings.unit)
         if isinstance(error, BackupError):
-            state = "runs again" if was_active else "is as it was"
+            outcome = "runs again" if was_active else "is as it was"
             raise BackupError(
-                f"{error}\nNothing was changed: the old data are in their place, the server {state}."
+                f"{error}\nNothing was changed: the old data are in their place, the server {outcome}."
             ) from None
         raise
     start(settings.unit)
-    confirm_archiving(settings)
-    return replaced
-
-
-def confirm_archiving(settings: Settings) -> None:
-    """The restored server archives along its new timeline; only then is the platform protected again."""
-    repository = Repository(settings)
-    try:
-        repository.read("check")
-    except BackupError as error:
-        raise BackupError(
-            f"the platform is restored and runs, but its log does not reach the repository: {error}"
-        ) from None
+    # The restored server archives along its new timeline; only then is the platform protected again.
+    confirm_archiving(settings, "the platform is restored and runs, but its log does not reach the repository")
     state = State(settings)
-    state.record_backups(repository.stanza())
+    state.record_backups(Repository(settings).stanza())
     state.save()
     publish(settings, state)
+    return replaced, point
+
+
+def confirm_archiving(settings: Settings, otherwise: str) -> None:
+    """Have the present segment of the log archived and wait for it."""
+    try:
+        Repository(settings).read("check")
+    except BackupError as error:
+        raise BackupError(f"{otherwise}: {error}") from None
 
 
 def copy(settings: Settings, fresh: Path, label: str, options: list[str]) -> None:
