@@ -1,4 +1,4 @@
-"""Packs sql/migrations into the one document that the migration runner reads on the server."""
+"""Packs sql/migrations and sql/lints into the one document that the migration runner reads on the server."""
 
 import json
 import re
@@ -12,7 +12,10 @@ FILES = ("up", "verify")
 
 
 def migration_bundle(directory: str) -> str:
-    """The bundle of a folder of migrations: one line per line of SQL, so that a diff reads like one of the files."""
+    """The bundle of a folder of migrations, with the lints in the folder `lints` beside it.
+
+    One line per line of SQL, so that a diff reads like one of the files.
+    """
     root = Path(directory)
     if not root.is_dir():
         message = f"{directory} is not a folder of migrations"
@@ -26,7 +29,11 @@ def migration_bundle(directory: str) -> str:
     if not migrations:
         message = f"{directory} holds no migrations"
         raise AnsibleFilterError(message)
-    return json.dumps({"migrations": migrations}, indent=1, ensure_ascii=False) + "\n"
+    lints = [
+        {"name": path.stem, "query": path.read_text(encoding="utf-8").split("\n")}
+        for path in sorted((root.parent / "lints").glob("*.sql"))
+    ]
+    return json.dumps({"migrations": migrations, "lints": lints}, indent=1, ensure_ascii=False) + "\n"
 
 
 def _migration(folder: Path) -> dict[str, object]:

@@ -31,7 +31,7 @@ def platform(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Clus
     done = Runner(cluster.dsn()).run(bundle)
     assert done.returncode == 0, done.stderr
     with cluster.connect() as session:
-        session.execute("create schema pgtap; create extension pgtap schema pgtap")
+        session.execute("create schema pgtap authorization supabase_admin; create extension pgtap schema pgtap")
         session.execute((Path(__file__).parent / "actors.sql").read_bytes())
         session.execute(
             "grant usage on schema pgtap to public; grant execute on all functions in schema pgtap to public"

@@ -403,7 +403,7 @@ def test_no_statement_reaches_another_tenant(world: Session) -> None:
     assert seen["statements"] >= (LEAST_STATEMENTS if EXAMPLES >= 480 else EXAMPLES)
     # Statements that all fail would prove nothing.
     assert seen["answered"] > seen["statements"] * 0.4
-    assert seen["own rows"] > seen["statements"] * 0.1
+    assert seen["own rows"] > seen["statements"] * 0.05
 
 
 MUTANTS = {

@@ -88,6 +88,14 @@ class Migration:
 
 
 @dataclass(frozen=True)
+class Lint:
+    """One file of sql/lints: a query whose rows (name, level, detail, remediation, metadata) are what is wrong."""
+
+    name: str
+    query: str
+
+
+@dataclass(frozen=True)
 class Applied:
     """One row of the ledger."""
 
@@ -220,6 +228,11 @@ def read_bundle(text: str) -> list[Migration]:
         message = f"the bundle of migrations cannot be read: {error!r}"
         raise MigrationError(2, message) from error
     return sorted(migrations, key=lambda migration: migration.version)
+
+
+def read_lints(text: str) -> list[Lint]:
+    """The lints of a bundle, in order; none in a bundle of migrations alone."""
+    return [Lint(row["name"], "\n".join(row["query"])) for row in json.loads(text).get("lints", [])]
 
 
 # --- deciding ---
@@ -363,6 +376,20 @@ def verify(connection: Connection, migrations: Sequence[Migration]) -> None:
         raise MigrationError(1, "\n".join(failures))
 
 
+def lint(connection: Connection, lints: Sequence[Lint]) -> list[str]:
+    """Ask every lint; returns the warnings, raises with all errors."""
+    warnings: list[str] = []
+    errors: list[str] = []
+    with connection.transaction():
+        connection.execute("set transaction read only")
+        for query in lints:
+            for _, level, detail, remediation, _ in connection.execute(query.query.encode()).fetchall():
+                (errors if level == "ERROR" else warnings).append(f"{query.name}: {detail}. Remedy: {remediation}")
+    if errors:
+        raise MigrationError(1, "\n".join(errors))
+    return warnings
+
+
 def _execute(connection: Connection, migration: Migration, statement: Statement) -> None:
     try:
         connection.execute(statement.text.encode())
@@ -402,7 +429,9 @@ def _explain(file: str, statement: Statement, error: psycopg.Error) -> str:
 # --- command line ---
 
 
-def run(connection: Connection, migrations: Sequence[Migration], *, mode: str, wait: float) -> dict[str, Any]:
+def run(
+    connection: Connection, migrations: Sequence[Migration], lints: Sequence[Lint], *, mode: str, wait: float
+) -> dict[str, Any]:
     """Do what the command line asks and say what was done."""
     if mode == "check":
         todo = pending(migrations, read_ledger(connection))
@@ -412,7 +441,15 @@ def run(connection: Connection, migrations: Sequence[Migration], *, mode: str, w
         if todo:
             raise MigrationError(3, f"not applied yet: {', '.join(migration.title for migration in todo)}")
         verify(connection, migrations)
-        return {"changed": False, "verified": [migration.title for migration in migrations]}
+        warnings = lint(connection, lints)
+        for warning in warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        return {
+            "changed": False,
+            "verified": [migration.title for migration in migrations],
+            "linted": [query.name for query in lints],
+            "warnings": warnings,
+        }
     applied: list[str] = []
     with only_run(connection, wait):
         todo = pending(migrations, read_ledger(connection))
@@ -431,7 +468,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("bundle", help="the bundle of migrations, or - for standard input")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--check", action="store_const", const="check", dest="mode", help="show what would run")
-    mode.add_argument("--verify", action="store_const", const="verify", dest="mode", help="run every verify.sql")
+    mode.add_argument(
+        "--verify", action="store_const", const="verify", dest="mode", help="run every verify.sql and lint"
+    )
     parser.add_argument("--dsn", default="dbname=postgres user=postgres", help="libpq connection string")
     parser.add_argument("--lock-wait", type=float, default=60, metavar="SECONDS", help="how long to wait for a run")
     parser.set_defaults(mode="apply")
@@ -445,7 +484,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = sys.stdin.read() if arguments.bundle == "-" else Path(arguments.bundle).read_text(encoding="utf-8")
         migrations = read_bundle(text)
         with connect(arguments.dsn) as connection:
-            report = run(connection, migrations, mode=arguments.mode, wait=arguments.lock_wait)
+            report = run(connection, migrations, read_lints(text), mode=arguments.mode, wait=arguments.lock_wait)
     except MigrationError as error:
         print(error, file=sys.stderr)
         return error.code

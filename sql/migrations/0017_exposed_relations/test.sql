@@ -4,7 +4,6 @@ select results_eq(
   $$
     select s.name::text collate "default"
     from tenancy.exposed_schemas as s
-    where s.name <> 'pgtap'
     order by 1
   $$,
   array['gold', 'public'],

@@ -6,7 +6,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 from plugins.filter.migrations import migration_bundle
-from roles.migrations.files.migrate import read_bundle
+from roles.migrations.files.migrate import Lint, read_bundle, read_lints
 from tests.unit.project import ROOT
 
 
@@ -23,6 +23,17 @@ def test_the_runner_reads_what_the_filter_writes(tmp_path: Path) -> None:
     first, second = read_bundle(migration_bundle(str(tmp_path)))
     assert (first.title, second.title) == ("0001_first", "0002_second")
     assert second.up == "select 'ü';\n\nselect 2;\n"
+
+
+def test_lints_travel_along(tmp_path: Path) -> None:
+    (tmp_path / "lints").mkdir()
+    (tmp_path / "lints" / "0001_open.sql").write_text("select 1\nwhere false\n")
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    write(folder, "0001_first")
+    bundle = migration_bundle(str(folder))
+    assert read_lints(bundle) == [Lint("0001_open", "select 1\nwhere false\n")]
+    assert [migration.title for migration in read_bundle(bundle)] == ["0001_first"]
 
 
 def test_the_same_folder_gives_the_same_bundle(tmp_path: Path) -> None:
