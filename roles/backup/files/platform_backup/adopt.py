@@ -44,6 +44,10 @@ def adopt(settings: Settings, *, check: bool) -> None:
     """Do it, or with `check` say what would be done; prints a JSON document with `changed` and `steps`."""
     repository, server = Repository(settings), Server(settings)
     done: list[Step] = []
+    if check and not server.answers():
+        # The task that would start it has said so.
+        print(json.dumps({"changed": False, "steps": []}))
+        return
     while True:
         stanza = repository.stanza()
         step = decide(stanza, server.system_id, blank=server.is_blank(), stanza_name=settings.stanza)

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import psycopg
+
 from . import runs
 from .adopt import adopt
 from .choice import RANDOM
@@ -109,5 +111,8 @@ def main(arguments: Sequence[str]) -> int:
         return NOT_NOW
     except BackupError as error:
         print(error, file=sys.stderr)
+        return 1
+    except psycopg.OperationalError as error:
+        print(f"no connection to PostgreSQL: {error}", file=sys.stderr)
         return 1
     return 0

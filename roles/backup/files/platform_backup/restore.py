@@ -24,6 +24,7 @@ from .units import is_active, start, stop
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
 POLL_SECONDS = 0.2
+ARCHIVE_SECONDS = 300
 SHOWN_LINES = 15
 
 
@@ -113,7 +114,7 @@ def replace(settings: Settings, label: str, options: list[str], *, keep: bool) -
 def confirm_archiving(settings: Settings, otherwise: str) -> None:
     """Have the present segment of the log archived and wait for it."""
     try:
-        Repository(settings).read("check")
+        Repository(settings).read("check", f"--archive-timeout={ARCHIVE_SECONDS}")
     except BackupError as error:
         raise BackupError(f"{otherwise}: {error}") from None
 

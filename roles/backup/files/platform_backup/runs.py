@@ -52,12 +52,13 @@ def backup(settings: Settings, kind: str) -> None:
         superfluous = replaced_directories(settings)
         code = repository.run(f"--type={kind}", "backup")
         state.record_run(kind, ok=code == 0, message="" if code == 0 else f"pgbackrest ended with status {code}")
+        state.save()
         if code == 0:
-            state.record_backups(repository.stanza())
             for path in superfluous:
                 print(f"removing {path}: a backup that came after the restore succeeded", flush=True)
                 shutil.rmtree(path)
-        state.save()
+            state.record_backups(repository.stanza())
+            state.save()
         publish(settings, state)
     if code:
         raise BackupError(f"the {kind} backup failed: pgbackrest ended with status {code}; its message is above")
