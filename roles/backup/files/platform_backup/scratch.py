@@ -1,12 +1,13 @@
 """A restored copy of the cluster on scratch space: made, asked and removed beside the live one."""
 
 import json
+import os
 import shlex
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ SHOWN_LINES = 20
 RESERVED_SHARE = 0.05
 REPLAY_BYTES = 1 << 30
 POLL_SECONDS = 0.2
+HELPER_SECONDS = 10.0
 # Libraries that start work of their own: scheduled jobs and outgoing requests would run a second time on the copy.
 ACTIVE_LIBRARIES = {"pg_cron", "pg_net"}
 # Settings of the live cluster without which a copy of it does not start or does not read its data.
@@ -224,8 +226,28 @@ class Copy:
             # It fails where the process is gone already, which is all that is wanted.
             stop = [str(self._binaries / "pg_ctl"), "stop", "-D", str(self._data), "-m", "immediate", "-w", "-s"]
             subprocess.run(stop, capture_output=True, check=False)
+        self._end_helpers()
         for path in self._folder.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink()
+
+    def _end_helpers(self) -> None:
+        """End what pgBackRest runs for the copy: it fetches the log ahead and outlives the server that asked for it."""
+        mark = f"={self._folder}/".encode()
+        deadline = time.monotonic() + HELPER_SECONDS
+        while found := [pid for pid, words in _processes() if any(mark in word for word in words)]:
+            if time.monotonic() > deadline:
+                raise BackupError(f"processes that work in {self._folder} do not end: {found}")
+            for pid in found:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+
+
+def _processes() -> Iterator[tuple[int, list[bytes]]]:
+    """Every process with the words of its command line; one that has ended has none."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it ended between listing and reading
+            yield int(path.parent.name), path.read_bytes().split(b"\0")
