@@ -44,7 +44,9 @@ def test_a_drill_disturbs_nobody_and_reaches_the_audit(platform: Platform, serve
     assert seconds < 90, "the wait for the archive alone may take 60"
     assert server.run("sudo -u postgres psql -Atc 'select pg_postmaster_start_time()'") == started
     assert server.run(f"ls -A {SCRATCH}") == ""
-    assert server.run("systemctl is-active supabase-restore-drill.timer supabase-backup-marker.timer") == "active\nactive"
+    timers = "supabase-restore-drill.timer supabase-backup-marker.timer"
+    assert server.run(f"systemctl is-active {timers}") == "active
+active"
 
     seen = platform.pulumi("refresh", "--yes", "--skip-preview")
     assert seen.code == 0, seen.text
