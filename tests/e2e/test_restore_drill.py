@@ -45,8 +45,7 @@ def test_a_drill_disturbs_nobody_and_reaches_the_audit(platform: Platform, serve
     assert server.run("sudo -u postgres psql -Atc 'select pg_postmaster_start_time()'") == started
     assert server.run(f"ls -A {SCRATCH}") == ""
     timers = "supabase-restore-drill.timer supabase-backup-marker.timer"
-    assert server.run(f"systemctl is-active {timers}") == "active
-active"
+    assert server.run(f"systemctl is-active {timers}") == "active\nactive"
 
     seen = platform.pulumi("refresh", "--yes", "--skip-preview")
     assert seen.code == 0, seen.text
