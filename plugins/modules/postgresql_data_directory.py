@@ -34,7 +34,8 @@ def refuse_what_is_not_ours(module: AnsibleModule, path: Path, mount: Path) -> N
     if not path.exists() and Path(module.params["configuration"]).exists():
         module.fail_json(
             msg=f"PostgreSQL ran here, but the volume on {mount} holds no {path}: is this the right volume? Attach the "
-            f"right one or restore a backup; to begin empty, remove {module.params['configuration']}"
+            f"right one. If its data are lost, remove {module.params['configuration']} and run again: the latest state "
+            "in the backups is restored onto this volume"
         )
 
 
