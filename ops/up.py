@@ -1,6 +1,7 @@
 """`make up` and `make down`: the platform from nothing, and the sandbox away again."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -75,7 +76,10 @@ def prepare_sandbox(stack: Stack, phase: int) -> None:
         stack.pulumi("stack", "init")
     path = ROOT / f"Pulumi.{stack.name}.yaml"
     document = yaml.safe_load(path.read_text()) if path.exists() else {}
+    path.write_text(yaml.safe_dump(with_sandbox_values(document, phase), sort_keys=False))
+
+
+def with_sandbox_values(document: Mapping[str, Any], phase: int) -> dict[str, Any]:
+    """A stack's configuration with the sandbox's choices; what else the operator set stays: rotations above all."""
     ours = {f"{PROJECT}:{key}": value for key, value in {**SANDBOX_CONFIG, "phase": phase}.items()}
-    # What the operator set stays: the numbers of rotated secrets above all.
-    document["config"] = {**document.get("config", {}), **ours}
-    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    return {**document, "config": {**document.get("config", {}), **ours}}
