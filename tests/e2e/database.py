@@ -76,10 +76,9 @@ class Written:
 
 
 @contextmanager
-def writing(platform: Platform, server: Server, statement: str = "") -> Iterator[Written]:
+def writing(platform: Platform, server: Server) -> Iterator[Written]:
     """Several clients insert rows, each in a transaction of its own, until their server is gone or the block ends."""
     written, stop = Written(), threading.Event()
-    statement = statement or f"insert into {SCHEMA}.written values (%s)"
 
     def write(port: int, first: int) -> None:
         try:
@@ -90,7 +89,7 @@ def writing(platform: Platform, server: Server, statement: str = "") -> Iterator
             ) as session:  # fmt: skip
                 number = first
                 while not stop.is_set():
-                    session.execute(statement.encode(), (number,))
+                    session.execute(f"insert into {SCHEMA}.written values (%s)".encode(), (number,))
                     written.acknowledged.add(number)
                     number += WRITERS
         except psycopg.Error as error:
