@@ -61,7 +61,7 @@ def load(machine: Machine) -> Iterator[None]:
                 f"alter table backup.churn add column c{number} int default {number}",
                 *(["drop table backup.churn"] if number % 5 == 0 else []),
             )
-            over.wait(0.3)
+            over.wait(1.0)
 
     threads = [threading.Thread(target=write), threading.Thread(target=churn)]
     for thread in threads:

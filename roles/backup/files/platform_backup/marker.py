@@ -37,6 +37,8 @@ ATTEMPTS = 3
 # Shorter than deadlock_timeout: this program gives up before a migration is made to.
 LOCK_TIMEOUT = "500ms"
 STATEMENT_TIMEOUT = "5min"
+# A marker that hangs, for whatever reason, does not hold the tables for longer.
+IDLE_TIMEOUT = "1min"
 POLL_SECONDS = 0.01
 
 
@@ -54,6 +56,7 @@ def take(settings: Settings, *, budget: int, keep_days: int, patience: float) ->
     at = datetime.now(UTC)
     name = f"marker-{at:%Y%m%dT%H%M%S}{at.microsecond // 1000:03}Z"
     with connect(settings) as live, connect(settings, replication="database") as frozen:
+        live.execute(f"set lock_timeout = '{LOCK_TIMEOUT}'".encode())
         marker = _beat(live, name, keep_days)
         lsn, snapshot = _freeze(frozen, patience)
         row = live.execute(
@@ -64,7 +67,10 @@ def take(settings: Settings, *, budget: int, keep_days: int, patience: float) ->
         segment, system = row
         _wait_for_stragglers(live, snapshot, patience)
         tables = _hold_tables(frozen, live)
-        contents = {table.name: _read(frozen, live, table, budget=budget, seed=marker) for table in tables}
+        contents = {}
+        for table in tables:
+            _give_way(live, frozen.info.backend_pid)
+            contents[table.name] = _read(frozen, table, budget=budget, seed=marker)
     return Moment(
         name=name,
         at=utc(at),
@@ -99,6 +105,7 @@ def _freeze(frozen: Session, patience: float) -> tuple[str, str]:
     """
     frozen.execute(f"set lock_timeout = {int(patience * 1000)}".encode())
     frozen.execute(f"set statement_timeout = '{STATEMENT_TIMEOUT}'".encode())
+    frozen.execute(f"set idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}'".encode())
     frozen.execute("begin isolation level repeatable read read only")
     try:
         slot = frozen.execute(
@@ -152,8 +159,17 @@ def _hold_tables(frozen: Session, live: Session) -> list[Table]:
     return before
 
 
-def _read(frozen: Session, live: Session, table: Table, *, budget: int, seed: int) -> Content:
-    row = live.execute("select pg_table_size(%s::bigint::oid::regclass)", (table.oid,)).fetchone()
+def _give_way(live: Session, pid: int) -> None:
+    """Let go of the tables when somebody waits to alter one: behind him everybody else would wait too."""
+    if live.execute(
+        "select from pg_locks as l where not l.granted and %s = any(pg_blocking_pids(l.pid)) limit 1", (pid,)
+    ).fetchall():
+        raise AlteredError("somebody waits to alter a table that is read")
+
+
+def _read(frozen: Session, table: Table, *, budget: int, seed: int) -> Content:
+    # Asked by the session that holds the table: any other would queue behind whoever waits to alter it.
+    row = frozen.execute(f"select pg_table_size({table.oid}::oid::regclass)".encode()).fetchone()
     assert row is not None  # noqa: S101 - functions always answer
     percent = None if row[0] <= budget else round(100.0 * budget / row[0], 6)
     return read_content(frozen, table, percent=percent, seed=seed)
