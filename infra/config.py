@@ -27,6 +27,8 @@ DNS_PROVIDERS = ("digitalocean", "external")
 ENVIRONMENTS = ("production", "staging")
 LARGEST_VOLUME_GB = 16384
 LONGEST_RETENTION_WEEKS = 52
+# Lists the checksums in a folder of archives (plugins/filter/images.py reads it for the roles).
+SUMS = "SHA256SUMS"
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+[a-z]{{2,63}}")
@@ -61,6 +63,7 @@ class StackConfig:
     ssh_allowed_cidrs: tuple[str, ...]
     volume_size: int
     backup_retention_weeks: int
+    images_archive: str
     alert_email: str
     converge: bool
     protect: bool
@@ -179,6 +182,11 @@ def parse(values: Mapping[str, str]) -> StackConfig:
             1,
             LONGEST_RETENTION_WEEKS,
             f"allowed: 1 to {LONGEST_RETENTION_WEEKS} weeks",
+        ),
+        images_archive=read.text(
+            "images_archive",
+            lambda folder: folder == "" or (ROOT / folder / SUMS).is_file(),
+            f"allowed: a folder with archives of the images and their {SUMS}, or empty; docs/operations.md says how to make one",
         ),
         alert_email=read.text(
             "alert_email",

@@ -23,6 +23,7 @@ import pulumi
 from pulumi import dynamic
 
 from infra import ROOT
+from infra.config import SUMS
 from infra.events import UNREACHABLE, RunResult
 from infra.inventory import complete
 from infra.ram import NoMemoryFilesystemError
@@ -46,9 +47,9 @@ class ConvergeError(Exception):
 ConvergeError.__module__ = "builtins"  # Pulumi shows the class name: without its module it reads as a sentence.
 
 
-def content_hash(root: Path = ROOT) -> str:
-    """A fingerprint of everything that configures the server."""
-    digest = hashlib.sha256()
+def content_hash(root: Path = ROOT, images_archive: str = "") -> str:
+    """A fingerprint of everything that configures the server, the checksums of the images among it."""
+    digest = hashlib.sha256((root / images_archive / SUMS).read_bytes() if images_archive else b"")
     for name in CONTENT:
         top = root / name
         for path in [top] if top.is_file() else sorted(top.rglob("*")):
@@ -195,6 +196,7 @@ class Configure(dynamic.Resource, module="platform", name="Configure"):
         connection: pulumi.Output[dict[str, str]],
         *,
         declared: Mapping[str, str | int],
+        images_archive: str,
         converge: bool,
         opts: pulumi.ResourceOptions,
     ) -> None:
@@ -204,7 +206,7 @@ class Configure(dynamic.Resource, module="platform", name="Configure"):
             {
                 "inventory": pulumi.Output.secret(inventory),
                 "connection": pulumi.Output.secret(connection),
-                "content": content_hash() if converge else "",
+                "content": content_hash(images_archive=images_archive) if converge else "",
                 # In clear, for policies and readers of the state; the server learns it from the inventory.
                 "declared": dict(declared),
                 "converge": converge,

@@ -46,6 +46,7 @@ def build_inventory(
                     "region": config.region,
                 },
                 "platform_backup_retention_weeks": config.backup_retention_weeks,
+                "platform_images_archive": config.images_archive,
                 "platform_secrets": dict(secrets),
                 "platform_secret_facts": {name: dict(facts) for name, facts in secret_facts.items()},
             },

@@ -67,6 +67,7 @@ def build(config: StackConfig) -> dict[str, Any]:
         inventory,
         connection,
         declared={"environment": config.environment, "phase": phase.number},
+        images_archive=config.images_archive,
         converge=config.converge,
         opts=pulumi.ResourceOptions(depends_on=prepared),
     )

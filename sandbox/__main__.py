@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from sandbox import droplet, environment, home, image
+from sandbox import archives, droplet, environment, home, image
 from sandbox.cloud.account import Account
 from sandbox.cloud.kind import Kind, Values
 from sandbox.cloud.kinds import COLLECTIONS
@@ -20,11 +20,12 @@ from sandbox.toolchain import docker_engine, minio_server, pulumi_cli
 _STEPS: dict[str, Callable[[], object]] = {
     "droplet": lambda: image.build("droplet"),
     "services": lambda: image.build("services"),
+    "archives": archives.ensure,
     "pulumi": pulumi_cli.ensure,
     "minio": minio_server.ensure,
 }
 # What waits for the network runs beside what waits for the processors.
-_LANES = (("droplet", "services"), ("pulumi", "minio"))
+_LANES = (("droplet", "services", "archives"), ("pulumi", "minio"))
 
 
 def main() -> int:

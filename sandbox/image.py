@@ -1,4 +1,7 @@
-"""Builds the Debian images of the sandbox: a package list, a tree of files laid over it, and a script run inside."""
+"""Builds the Debian images of the sandbox: a package list, a tree of files laid over it, and a script run inside.
+
+A recipe may also have image.txt, with lines such as `USER 1000` or `LABEL stand-in=...` for the image itself.
+"""
 
 import fcntl
 import hashlib
@@ -16,13 +19,13 @@ from sandbox.errors import SandboxError
 from sandbox.home import CACHE, VERSIONS
 from sandbox.progress import step
 
-_IMAGES = Path(__file__).parent / "images"
+RECIPES = Path(__file__).parent / "images"
 _BUILD_TIMEOUT_SECONDS = 900
 
 
 def build(name: str) -> str:
     """Build the image `name` unless its recipe is unchanged; returns its full tag."""
-    recipe = _IMAGES / name
+    recipe = RECIPES / name
     tag = f"supabase-sandbox/{name}:{_recipe_hash(recipe)}"
     if not exists("image", tag):
         CACHE.mkdir(exist_ok=True)
@@ -101,4 +104,10 @@ def _bootstrap(recipe: Path, tag: str) -> None:
             raise SandboxError(f"building image {tag} took more than {_BUILD_TIMEOUT_SECONDS} s") from None
         if done.returncode:
             raise SandboxError(f"building image {tag} failed:\n" + "\n".join(done.stderr.splitlines()[-20:]))
-        docker("import", str(image), tag, timeout=_BUILD_TIMEOUT_SECONDS)
+        docker("import", *_changes(recipe), str(image), tag, timeout=_BUILD_TIMEOUT_SECONDS)
+
+
+def _changes(recipe: Path) -> list[str]:
+    path = recipe / "image.txt"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [f"--change={line}" for line in lines if line]

@@ -45,6 +45,7 @@ def test_a_minimal_configuration_gets_the_schema_s_defaults() -> None:
         ("ssh_allowed_cidrs", '["::/0"]', '= "::/0"', "whole internet"),
         ("volume_size", "99", "= 99", "allowed: 100 to 16384 GB"),
         ("volume_size", "16385", "= 16385", "allowed: 100 to 16384 GB"),
+        ("images_archive", "no/such/folder", '= "no/such/folder"', "allowed: a folder with archives"),
         ("backup_retention_weeks", "0", "= 0", "allowed: 1 to 52 weeks"),
         ("backup_retention_weeks", "53", "= 53", "allowed: 1 to 52 weeks"),
         ("backup_retention_weeks", "long", '= "long"', "not a whole number"),
