@@ -36,6 +36,8 @@ sys.exit(cli.main(["drill"]))
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
     with running() as started:
+        started.marker()
+        started.archived()
         yield started
 
 
