@@ -186,7 +186,7 @@ def parse(values: Mapping[str, str]) -> StackConfig:
         images_archive=read.text(
             "images_archive",
             lambda folder: folder == "" or (ROOT / folder / SUMS).is_file(),
-            f"allowed: a folder with archives of the images and their {SUMS}, or empty; docs/operations.md says how to make one",
+            f"allowed: a folder with archives of the images and their {SUMS} (docs/operations.md), or empty",
         ),
         alert_email=read.text(
             "alert_email",

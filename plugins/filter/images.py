@@ -24,7 +24,7 @@ def archive_checksum(folder: str, archive: str) -> str:
         return ""
     path = Path(archive_path(folder, SUMS))
     if not path.exists():
-        raise AnsibleFilterError(f"images_archive: {path} is missing; docs/operations.md says how to make such a folder")
+        raise AnsibleFilterError(f"images_archive: {path} is missing; docs/operations.md has the commands")
     found: dict[str, str] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         checksum, name = line.split(maxsplit=1)
