@@ -44,7 +44,8 @@ def sql(server: Server, text: str) -> str:
 
 def seconds_of(server: Server, command: str) -> float:
     """How long a command on the server takes."""
-    return float(server.run(f'began=$(date +%s.%N); {command} >/dev/null; echo "$(date +%s.%N) - $began" | bc -l'))
+    began, ended = server.run(f"date +%s.%N; {command} >/dev/null; date +%s.%N").split()
+    return float(ended) - float(began)
 
 
 def drilled(server: Server) -> dict[str, Any]:
