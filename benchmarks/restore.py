@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from benchmarks.report import write
+from infra import components
 from ops.connect import Server
 from ops.stack import SANDBOX, Stack
 
@@ -20,8 +21,11 @@ GB = float(os.environ.get("GB", "2"))
 CLIENTS = 8
 ROW_BYTES = 1000
 SCALE = 10
-DATA, COPY = "/srv/data/postgresql/17/main", "/srv/data/bench-copy"
-STATE = "/var/lib/supabase-platform/backup"
+PLATFORM = components.platform()
+VOLUME = PLATFORM["platform_volume_mount"]
+DATA = f"{VOLUME}/postgresql/{components.versions()['postgresql']['major']}/main"
+COPY = f"{VOLUME}/bench-copy"
+STATE = f"{PLATFORM['platform_state']}/backup"
 AS_POSTGRES = "cd / && sudo -u postgres env PGOPTIONS=-csearch_path=bench"
 AIM = 0.7
 
@@ -52,7 +56,7 @@ def drilled(server: Server) -> dict[str, Any]:
     """Write a marker, have it archived, restore it, and return the drill's record."""
     server.run("systemctl start supabase-backup-marker.service")
     name = json.loads(server.run(f"tail --lines=1 {STATE}/ledger.jsonl"))["name"]
-    server.run("cd / && sudo -u postgres pgbackrest --stanza=main check")
+    server.run(f"cd / && sudo -u postgres pgbackrest --stanza={PLATFORM['platform_backup_stanza']} check")
     server.run(f"systemctl start supabase-restore-drill@{name}.service")
     record: dict[str, Any] = json.loads(server.run(f"tail --lines=1 {STATE}/drills.jsonl"))
     assert record["target"]["name"] == name

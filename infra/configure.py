@@ -28,7 +28,7 @@ from infra.events import UNREACHABLE, RunResult
 from infra.inventory import complete
 from infra.ram import NoMemoryFilesystemError
 from infra.runner import PATIENCE_SECONDS, run_playbook
-from infra.secrets import weak_secrets
+from infra.secrets import stamp, weak_secrets
 from infra.ssh import Connection
 
 SITE = ROOT / "playbooks" / "site.yml"
@@ -100,7 +100,7 @@ def converge(props: Mapping[str, Any], play: Play = run_playbook) -> dict[str, A
         "drift": [],
         "server_audit": _as_text(result.stats.get(AUDIT_KEY)),
         "server_history": _as_text(result.stats.get(HISTORY_KEY)),
-        "converged": {"at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), **who},
+        "converged": {"at": stamp(datetime.now(UTC)), **who},
     }
 
 

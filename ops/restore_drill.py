@@ -5,13 +5,14 @@ import re
 import shlex
 from typing import Any
 
+from infra import components
 from ops.connect import Server
 from ops.errors import OperatorError
 from ops.stack import Stack
 from ops.table import table
 
 RANDOM = "random"
-HISTORY = "/var/lib/supabase-platform/backup/drills.jsonl"
+HISTORY = f"{components.platform()['platform_state']}/backup/drills.jsonl"
 # What may stand in the name of a unit, and so all that a name of the ledger or a time is made of.
 TARGET = re.compile(r"[A-Za-z0-9:_.+-]+")
 

@@ -14,7 +14,7 @@ from infra import components, tokens
 from infra.secrets import BACKUP_KEY, ROTATABLE, SECRETS, WHY_FIXED
 from ops.connect import Server
 from ops.errors import OperatorError
-from ops.stack import PROJECT, Stack
+from ops.stack import PROJECT, UP, Stack
 from ops.table import table
 
 DATABASE = "db_"
@@ -33,7 +33,6 @@ FIXED: dict[str, str] = {
 # The audit speaks of the half that is secret.
 AUDITED = {BACKUP_KEY: "backup_secret_key"}
 ROTATIONS, FINISHED = "rotations", "finished_rotations"
-_UP = ("up", "--yes", "--skip-preview", "--suppress-outputs", "--suppress-progress")
 
 # Runs on the server, as root, with the passwords on standard input. A superuser never goes through the pooler.
 LOGINS = """
@@ -97,7 +96,7 @@ def rotate(stack: Stack, asked: str, *, finish: bool) -> None:
     print(f"[rotate] {stack.name}: {'finishing' if finish else 'rotating'} {', '.join(names)}", flush=True)
     configure(stack, change.key, change.after)
     try:
-        stack.pulumi(*_UP, "--refresh=false")
+        stack.pulumi(*UP, "--refresh=false")
         prove(stack, names, before)
     except KeyboardInterrupt:
         raise OperatorError(
@@ -187,7 +186,7 @@ def undo(stack: Stack, change: Change, names: Sequence[str], before: Mapping[str
     configure(stack, change.key, change.before)
     try:
         # With a refresh: what the failed run left on the server is drift that the state does not know of.
-        stack.pulumi(*_UP)
+        stack.pulumi(*UP)
         prove(stack, names, before)
     except OperatorError as second:
         raise OperatorError(

@@ -19,6 +19,8 @@ from sandbox.network import service_address
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = "supabase-platform"
 SANDBOX = "sandbox"
+# A run whose progress the roles tell themselves.
+UP = ("up", "--yes", "--skip-preview", "--suppress-outputs", "--suppress-progress")
 
 
 @dataclass(frozen=True)

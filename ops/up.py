@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from ops.errors import OperatorError
-from ops.stack import PROJECT, ROOT, Stack
+from ops.stack import PROJECT, ROOT, UP, Stack
 from ops.status import show_status
 from ops.verify import verify_outside
 from sandbox import home
@@ -36,7 +36,7 @@ def up(stack: Stack, phase: int) -> None:
     if stack.is_sandbox:
         prepare_sandbox(stack, phase)
     interrupted = stack.release_lock_of_a_dead_run()
-    stack.pulumi("up", "--yes", "--skip-preview", "--suppress-outputs", "--suppress-progress")
+    stack.pulumi(*UP)
     if interrupted and stack.is_sandbox:
         stack.forget_interrupted_creations()
     outputs = stack.outputs()

@@ -14,7 +14,7 @@ from typing import Any, Self
 import psycopg
 from psycopg import sql
 
-from .metrics import write_whole
+from .metrics import give_to_owner_of, write_whole
 from .repository import lsn
 from .server import SOCKETS
 from .settings import BackupError, Settings
@@ -199,6 +199,7 @@ def append_line(path: Path, line: str) -> None:
         file.write((b"\n" if text and not text.endswith(b"\n") else b"") + line.encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
+        give_to_owner_of(path.parent, file.fileno())
     path.chmod(0o640)
 
 

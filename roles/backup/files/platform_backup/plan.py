@@ -11,7 +11,7 @@ from .points import known_points
 from .repository import Repository, Stanza, lsn, show_lsn
 from .server import Server
 from .settings import BackupError, Settings
-from .target import Point, Route, Target, find_route, known_range, show_time
+from .target import Point, Route, Target, find_route, known_range, newest_named, show_time
 
 SEGMENT_BYTES = 16 << 20
 # Beside the data themselves, the log that recovery fetches needs some room.
@@ -89,7 +89,7 @@ def describe(target: Target, points: Iterable[Point]) -> str:
         case "lsn":
             return f"everything written before position {target.value}"
         case "name":
-            point = max((point for point in points if point.name == target.value), key=lambda point: point.at)
+            point = newest_named(points, target.value)
             return f"restore point {target.value}, made {show_time(point.at)} at {show_lsn(point.position)}"
         case _:
             return "the latest archived state"
@@ -107,7 +107,7 @@ def losses(target: Target, points: list[Point], server: Server | None, end: int)
     elif target.kind == "lsn":
         moment, position, about = 0.0, target.position, ""
     else:
-        point = max((point for point in points if point.name == target.value), key=lambda point: point.at)
+        point = newest_named(points, target.value)
         moment, position, about = point.at, point.position, ""
     found = (
         [f"everything committed since then: {span(now - moment)}"] if moment else ["everything committed since then"]

@@ -1,24 +1,24 @@
 """Named restore points: `points.jsonl` holds those made here, the drill's `ledger.jsonl` its own."""
 
 import json
-import os
 from datetime import UTC, datetime
 
 import psycopg
 
-from .metrics import give_to_owner_of
+from .marker import LEDGER
+from .moments import append_line
 from .repository import lsn
 from .server import Server
 from .settings import BackupError, Settings
 from .target import NAME, Point
 
-FILES = ("points.jsonl", "ledger.jsonl")
+POINTS = "points.jsonl"
 
 
 def known_points(settings: Settings) -> list[Point]:
     """Every restore point that can be named, in no order."""
     found = []
-    for name in FILES:
+    for name in (POINTS, LEDGER):
         path = settings.state / name
         for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
             try:
@@ -52,9 +52,5 @@ def make_point(settings: Settings, name: str) -> Point:
         raise BackupError(f"the restore point {name} was not made: {error}") from None
     assert row is not None  # noqa: S101 - functions always answer
     line = {"name": name, "at": at.isoformat(timespec="milliseconds"), "timeline": row[1], "lsn": row[0]}
-    with (settings.state / FILES[0]).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-        give_to_owner_of(settings.state, file.fileno())
+    append_line(settings.state / POINTS, json.dumps(line))
     return Point(name, row[1], lsn(row[0]), at.timestamp())

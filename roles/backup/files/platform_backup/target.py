@@ -113,6 +113,16 @@ def usable(backups: Iterable[Backup], path: Mapping[int, int | None]) -> list[Ba
     return sorted(filter(lies_on, backups), key=lambda backup: backup.stop)
 
 
+def newest_named(points: Iterable[Point], name: str) -> Point:
+    """The restore point of a name, the newest where it was used again; an unknown name is refused with some known."""
+    newest_first = sorted(points, key=lambda point: -point.at)
+    for point in newest_first:
+        if point.name == name:
+            return point
+    known = ", ".join(point.name for point in newest_first[:5])
+    raise BackupError(f"there is no restore point {name}; the newest are: {known or 'none'}")
+
+
 def find_route(
     target: Target,
     backups: tuple[Backup, ...],
@@ -148,11 +158,7 @@ def find_route(
                     f"after {first} up to {show_lsn(end)}. A moment before an earlier restore is reached by its time."
                 )
         case "name":
-            named = [point for point in points if point.name == target.value]
-            if not named:
-                known = ", ".join(point.name for point in sorted(points, key=lambda point: -point.at)[:5])
-                raise BackupError(f"there is no restore point {target.value}; the newest are: {known or 'none'}")
-            point = max(named, key=lambda point: point.at)
+            point = newest_named(points, target.value)
             number = point.timeline
             path = lineage(timelines, number)
             fitting = [backup for backup in usable(backups, path) if backup.lsn_stop < point.position]
