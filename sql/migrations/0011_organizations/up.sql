@@ -28,6 +28,9 @@ create table public.memberships (
 
 create index on public.memberships (user_id);
 
+-- What every statement asks: claims are compared as the text they are, because what is malformed equals no id.
+create unique index memberships_by_claims on public.memberships ((user_id::text), (org_id::text));
+
 -- The organisation a user works in, once chosen. It ends with the membership.
 create table tenancy.current_organizations (
   user_id uuid primary key,
@@ -128,17 +131,17 @@ as $$
 declare
   claims json := tenancy.claims();
   subject text := tenancy.subject_of(claims);
-  person uuid := tenancy.to_uuid(subject);
   claimed text := claims ->> 'org_id';
-  wanted uuid;
   found uuid;
 begin
   if claimed is null then
-    return tenancy.home_of(person);
+    return tenancy.home_of(tenancy.to_uuid(subject));
   end if;
 
-  wanted := tenancy.to_uuid(claimed);
-  select m.org_id into found from public.memberships as m where m.org_id = wanted and m.user_id = person;
+  select m.org_id into found
+  from public.memberships as m
+  where m.user_id::text = subject and m.org_id::text = claimed;
+
   return found;
 end;
 $$;

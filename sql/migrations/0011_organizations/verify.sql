@@ -37,5 +37,13 @@ begin
   if auth.org_id() is not null then
     raise exception 'auth.org_id() gives an organisation to a session without claims';
   end if;
+
+  if not exists (
+    select
+    from pg_catalog.pg_index as i
+    where i.indexrelid = to_regclass('public.memberships_by_claims') and i.indisunique and i.indisvalid
+  ) then
+    raise exception 'index public.memberships_by_claims is missing or not valid: every statement reads all memberships';
+  end if;
 end;
 $$;
