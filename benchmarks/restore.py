@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.report import write
 from infra import components
 from ops.connect import Server
+from ops.restore_drill import STATE, last_record
 from ops.stack import SANDBOX, Stack
 
 GB = float(os.environ.get("GB", "2"))
@@ -25,7 +26,6 @@ PLATFORM = components.platform()
 VOLUME = PLATFORM["platform_volume_mount"]
 DATA = f"{VOLUME}/postgresql/{components.versions()['postgresql']['major']}/main"
 COPY = f"{VOLUME}/bench-copy"
-STATE = f"{PLATFORM['platform_state']}/backup"
 AS_POSTGRES = "cd / && sudo -u postgres env PGOPTIONS=-csearch_path=bench"
 AIM = 0.7
 
@@ -58,7 +58,8 @@ def drilled(server: Server) -> dict[str, Any]:
     name = json.loads(server.run(f"tail --lines=1 {STATE}/ledger.jsonl"))["name"]
     server.run(f"cd / && sudo -u postgres pgbackrest --stanza={PLATFORM['platform_backup_stanza']} check")
     server.run(f"systemctl start supabase-restore-drill@{name}.service")
-    record: dict[str, Any] = json.loads(server.run(f"tail --lines=1 {STATE}/drills.jsonl"))
+    record = last_record(server)
+    assert record is not None
     assert record["target"]["name"] == name
     assert record["result"] == "passed"
     return record

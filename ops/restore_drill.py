@@ -12,7 +12,9 @@ from ops.stack import Stack
 from ops.table import table
 
 RANDOM = "random"
-HISTORY = f"{components.platform()['platform_state']}/backup/drills.jsonl"
+# Where role backup keeps what it knows.
+STATE = f"{components.platform()['platform_state']}/backup"
+HISTORY = f"{STATE}/drills.jsonl"
 # What may stand in the name of a unit, and so all that a name of the ledger or a time is made of.
 TARGET = re.compile(r"[A-Za-z0-9:_.+-]+")
 
