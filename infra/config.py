@@ -33,6 +33,7 @@ SUMS = "SHA256SUMS"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+[a-z]{{2,63}}")
 _PLATFORM = re.compile(r"[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?")
+_HTTPS_URL = re.compile(r"https://[A-Za-z0-9.-]+(?::\d{1,5})?/[!-~]*")
 _EMAIL = re.compile(r"[^@\s]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,63}")
 
 
@@ -65,6 +66,7 @@ class StackConfig:
     backup_retention_weeks: int
     images_archive: str
     alert_email: str
+    acme_directory: str
     converge: bool
     protect: bool
     rotations: Mapping[str, int]
@@ -192,6 +194,11 @@ def parse(values: Mapping[str, str]) -> StackConfig:
             "alert_email",
             lambda mail: bool(_EMAIL.fullmatch(mail)),
             "allowed: a mail address; run: pulumi config set alert_email ops@example.com",
+        ),
+        acme_directory=read.text(
+            "acme_directory",
+            lambda url: bool(_HTTPS_URL.fullmatch(url)),
+            "allowed: an https address; for rehearsals https://acme-staging-v02.api.letsencrypt.org/directory",
         ),
         converge=read.boolean("converge"),
         protect=read.boolean("protect"),

@@ -47,6 +47,8 @@ def build_inventory(
                 },
                 "platform_backup_retention_weeks": config.backup_retention_weeks,
                 "platform_images_archive": config.images_archive,
+                "platform_acme_directory": config.acme_directory,
+                "platform_acme_email": config.alert_email,
                 "platform_secrets": dict(secrets),
                 "platform_secret_facts": {name: dict(facts) for name, facts in secret_facts.items()},
             },

@@ -1,12 +1,16 @@
-"""What a stranger sees: ports and names checked from outside the server.
+"""What a stranger sees: ports, names and certificates checked from outside the server.
 
 The expectations come from the component table: a public port may answer, every other port must not.
 """
 
+import http.client
 import socket
+import ssl
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 import dns.exception
@@ -16,6 +20,8 @@ type PortState = Literal["open", "closed", "filtered"]
 
 CONNECT_SECONDS = 3.0
 DNS_SECONDS = 5.0
+HTTP_SECONDS = 10.0
+HTTP_PORT, HTTPS_PORT = http.client.HTTP_PORT, http.client.HTTPS_PORT
 
 
 @dataclass(frozen=True)
@@ -77,3 +83,50 @@ def _check_record(resolver: dns.resolver.Resolver, record: dict[str, str]) -> Ch
     except dns.exception.DNSException as problem:
         return Check(title, expected, type(problem).__name__, ok=False)
     return Check(title, expected, ", ".join(seen), seen == [expected])
+
+
+def check_https(address: str, names: Iterable[str], ca_file: Path | None = None) -> list[Check]:
+    """For each name: a valid certificate, browsers told to insist on it, and plain HTTP led to it.
+
+    `ca_file` holds who may have signed the certificate; whoever this machine trusts when it is None. The address is
+    asked itself, so that the answer does not hang on who resolves the names.
+    """
+    context = ssl.create_default_context(cafile=ca_file)
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        rows = pool.map(lambda name: [*_check_tls(address, name, context), _check_redirect(address, name)], names)
+        return [check for found in rows for check in found]
+
+
+def _check_tls(address: str, name: str, context: ssl.SSLContext) -> list[Check]:
+    title, insisting = f"certificate of {name}", f"https://{name} says Strict-Transport-Security"
+    connection = http.client.HTTPSConnection(name, HTTPS_PORT)
+    try:
+        plain = socket.create_connection((address, HTTPS_PORT), timeout=HTTP_SECONDS)
+        secured = context.wrap_socket(plain, server_hostname=name)
+        certificate = secured.getpeercert() or {}
+        connection.sock = secured
+        connection.request("HEAD", "/")
+        header = connection.getresponse().getheader("Strict-Transport-Security") or "nothing"
+    except (OSError, http.client.HTTPException) as problem:
+        return [Check(title, "valid", str(problem) or type(problem).__name__, ok=False)]
+    finally:
+        connection.close()
+    expires = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
+    return [
+        Check(title, "valid", f"valid until {expires:%Y-%m-%d}", ok=True),
+        Check(insisting, "max-age", header, header.startswith("max-age=")),
+    ]
+
+
+def _check_redirect(address: str, name: str) -> Check:
+    title, expected = f"http://{name} leads to", f"https://{name}/"
+    connection = http.client.HTTPConnection(address, HTTP_PORT, timeout=HTTP_SECONDS)
+    try:
+        connection.request("GET", "/", headers={"Host": name})
+        answer = connection.getresponse()
+        seen = answer.getheader("Location") or f"nowhere (status {answer.status})"
+    except (OSError, http.client.HTTPException) as problem:
+        seen = str(problem) or type(problem).__name__
+    finally:
+        connection.close()
+    return Check(title, expected, seen, seen == expected)

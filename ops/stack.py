@@ -15,6 +15,7 @@ from ops.errors import OperatorError
 from sandbox import environment as sandbox_environment
 from sandbox import home
 from sandbox.network import service_address
+from sandbox.services import acme
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = "supabase-platform"
@@ -45,6 +46,11 @@ class Stack:
     def nameserver(self) -> str | None:
         """Who is asked for the platform's names: the sandbox's own DNS server, or (None) whoever this machine asks."""
         return service_address(home.current(), "dns") if self.is_sandbox else None
+
+    @property
+    def ca_file(self) -> Path | None:
+        """Who signs the platform's certificates: the sandbox's own authority, or (None) whoever this machine trusts."""
+        return acme.roots_file(home.current()) if self.is_sandbox else None
 
     def pulumi(self, *arguments: str) -> None:
         """Run a Pulumi command in the foreground; its failure ends the operator's command too."""

@@ -62,6 +62,8 @@ def component_rows(outputs: dict[str, Any]) -> list[dict[str, str]]:
 
 def _address(row: components.Component, outputs: dict[str, Any]) -> str:
     port = row.ports[0]
+    if "" in row.vhosts:
+        return f"https://{outputs['domain']}"
     if port.bind == "public":
         return f"{outputs['domain']}:{port.number}"
     return f"127.0.0.1:{port.number} on the server"

@@ -14,9 +14,10 @@ from sandbox import home
 from sandbox.__main__ import prepare
 from sandbox.cloud.account import Account
 from sandbox.network import POOL
+from sandbox.services import acme
 from sandbox.tidy import remove_everything
 
-# The sandbox's own choices; every other value is the default of Pulumi.yaml.
+# The sandbox's own choices, beside the address of its certificate authority; the rest is the default of Pulumi.yaml.
 SANDBOX_CONFIG: dict[str, Any] = {
     "region": "fra1",
     "domain": "supabase.test",
@@ -76,10 +77,13 @@ def prepare_sandbox(stack: Stack, phase: int) -> None:
         stack.pulumi("stack", "init")
     path = ROOT / f"Pulumi.{stack.name}.yaml"
     document = yaml.safe_load(path.read_text()) if path.exists() else {}
-    path.write_text(yaml.safe_dump(with_sandbox_values(document, phase), sort_keys=False))
+    sandbox = home.current()
+    acme.ensure(sandbox)
+    chosen = {"phase": phase, "acme_directory": acme.directory_url(sandbox)}
+    path.write_text(yaml.safe_dump(with_sandbox_values(document, chosen), sort_keys=False))
 
 
-def with_sandbox_values(document: Mapping[str, Any], phase: int) -> dict[str, Any]:
+def with_sandbox_values(document: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
     """A stack's configuration with the sandbox's choices; what else the operator set stays: rotations above all."""
-    ours = {f"{PROJECT}:{key}": value for key, value in {**SANDBOX_CONFIG, "phase": phase}.items()}
+    ours = {f"{PROJECT}:{key}": value for key, value in {**SANDBOX_CONFIG, **chosen}.items()}
     return {**document, "config": {**document.get("config", {}), **ours}}

@@ -4,19 +4,23 @@ from typing import Any
 
 from infra import components
 from infra.converge import converge
-from infra.outside import Check, check_ports, check_records
+from infra.outside import Check, check_https, check_ports, check_records
 from ops.errors import OperatorError
 from ops.stack import Stack
 from ops.table import table
 
 
 def outside_checks(stack: Stack, outputs: dict[str, Any]) -> list[Check]:
-    """Ports and names as a stranger sees them, compared with the component table and the declared records."""
+    """Ports, names and certificates as a stranger sees them, compared with the component table and the records."""
     rows = list(components.load())
     public = {port.number for row in rows if not row.planned for port in row.ports if port.bind == "public"}
     private = {port.number for row in rows for port in row.ports if port.bind != "public"}
     checks = check_ports(outputs["address"], open_ports=public, shut_ports=private - public)
-    return checks + check_records(outputs["dns_records"], nameserver=stack.nameserver)
+    checks += check_records(outputs["dns_records"], nameserver=stack.nameserver)
+    if components.load().serves_https(int(outputs["phase"])):
+        names = [outputs["domain"], *(url.removeprefix("https://") for url in outputs["urls"].values())]
+        checks += check_https(outputs["address"], names, ca_file=stack.ca_file)
+    return checks
 
 
 def verify_outside(stack: Stack, outputs: dict[str, Any]) -> None:

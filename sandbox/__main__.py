@@ -93,6 +93,7 @@ def _services(account: Account) -> dict[str, str]:
     return {
         "dns": f"{service_address(account.home, 'dns')}:{dns.PORT}",
         "acme_directory": acme.directory_url(account.home),
+        "acme_roots": str(acme.roots_file(account.home)),
         "spaces_endpoint": spaces.endpoint(account.home),
         "ca_file": str(ca.ca_file(account.home)),
     }

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from sandbox.home import CACHE, REPOSITORY, Home
+from sandbox.services import acme
 from sandbox.toolchain import pulumi_cli
 
 _TOKEN_BYTES = 32
@@ -30,6 +31,8 @@ def variables(home: Home) -> dict[str, str]:
         **credentials(home),
         "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
         "SANDBOX_HOME": str(home.path),
+        # What signs the platform's certificates: curl --cacert "$PLATFORM_CA_FILE" https://api.supabase.test
+        "PLATFORM_CA_FILE": str(acme.roots_file(home)),
     }
 
 

@@ -50,6 +50,8 @@ def test_a_minimal_configuration_gets_the_schema_s_defaults() -> None:
         ("backup_retention_weeks", "53", "= 53", "allowed: 1 to 52 weeks"),
         ("backup_retention_weeks", "long", '= "long"', "not a whole number"),
         ("alert_email", "nobody", '= "nobody"', "pulumi config set alert_email"),
+        ("acme_directory", "http://ca.test/dir", '= "http://ca.test/dir"', "an https address"),
+        ("acme_directory", "letsencrypt", '= "letsencrypt"', "acme-staging-v02"),
         ("converge", "maybe", '= "maybe"', "allowed: true, false"),
         ("protect", "false", "= false", "allowed in production: true"),
         ("dns_zone", "example.com", '= "example.com"', "only with dns_provider digitalocean"),
