@@ -54,6 +54,7 @@ SECRETS: tuple[SecretSpec, ...] = (
     SecretSpec("db_supabase_storage_admin", "hex", QUARTERLY, length=48),
     SecretSpec("db_workbench", "hex", QUARTERLY, length=48),
     SecretSpec("redis_gateway", "hex", QUARTERLY, length=48),
+    SecretSpec("studio_password", "hex", QUARTERLY, length=48),
     SecretSpec("jwt_secret", "hex", ANNUALLY, length=64, overlap_days=A_MONTH),
     SecretSpec("anon_key", "jwt", NEVER, role="anon", lifetime_days=TEN_YEARS, overlap_days=A_MONTH),
     SecretSpec("service_role_key", "jwt", QUARTERLY, role="service_role", lifetime_days=ANNUALLY, overlap_days=A_MONTH),

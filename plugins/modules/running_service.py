@@ -19,11 +19,20 @@ description:
 options:
   unit: {type: str, required: true, description: "The unit, with its suffix."}
   files: {type: list, elements: path, default: [], description: "Files that the service reads only when it starts."}
+  reread: {type: list, elements: path, default: [], description: "Files that it reads again when it is reloaded."}
   enabled: {type: bool, description: "Whether it starts at boot; leave it out for units that a generator makes."}
 author: The platform's maintainers
 """
 
-PROPERTIES = ("LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload", "ExecMainStartTimestamp")
+# StateChangeTimestamp also moves when a reload ends; ExecMainStartTimestamp does not.
+PROPERTIES = (
+    "LoadState",
+    "ActiveState",
+    "UnitFileState",
+    "NeedDaemonReload",
+    "ExecMainStartTimestamp",
+    "StateChangeTimestamp",
+)
 JOURNAL_LINES = 20
 
 
@@ -46,6 +55,13 @@ def reason(properties: Mapping[str, str], written: Mapping[str, float]) -> str:
     start = started(properties.get("ExecMainStartTimestamp", ""))
     newer = sorted(path for path, when in written.items() if when > start)
     return f"it started before {', '.join(newer)} was written" if newer else ""
+
+
+def reload_reason(properties: Mapping[str, str], written: Mapping[str, float]) -> str:
+    """Why a running unit must be reloaded, empty when it need not; `written`: seconds since the epoch by file."""
+    read = started(properties.get("StateChangeTimestamp", ""))
+    newer = sorted(path for path, when in written.items() if when > read)
+    return f"it was last loaded before {', '.join(newer)} was written" if newer else ""
 
 
 def show(module: AnsibleModule, unit: str) -> dict[str, str]:
@@ -74,6 +90,7 @@ def main() -> None:
         argument_spec={
             "unit": {"type": "str", "required": True},
             "files": {"type": "list", "elements": "path", "default": []},
+            "reread": {"type": "list", "elements": "path", "default": []},
             "enabled": {"type": "bool"},
         },
         supports_check_mode=True,
@@ -98,6 +115,10 @@ def main() -> None:
         done.append(f"started: {why}")
         if not module.check_mode:
             apply(module, "restart", unit)
+    elif why := reload_reason(properties, write_times(module.params["reread"])):
+        done.append(f"reloaded: {why}")
+        if not module.check_mode:
+            apply(module, "reload", unit)
     module.exit_json(changed=bool(done), msg=f"{unit}: {'; '.join(done) or 'unchanged'}")
 
 

@@ -47,6 +47,13 @@ CHANGES = [
         lambda seen: seen == "active",
     ),
     ByHand(
+        "an edited setting of the edge",
+        "sed -i 's/server_tokens off/server_tokens on/' /etc/nginx/nginx.conf; systemctl reload nginx",
+        "nginx",
+        "curl --silent --head --header 'Host: supabase.test' http://127.0.0.1 | grep -i '^server:'",
+        lambda seen: "/" not in seen,
+    ),
+    ByHand(
         "an edited unit",
         "echo '# by hand' >> /etc/systemd/system/srv-data.mount; systemctl daemon-reload",
         "volume",

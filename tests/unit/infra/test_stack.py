@@ -24,9 +24,9 @@ RESOURCES = {
     "digitalocean:index/spacesKey:SpacesKey": 1,
     "digitalocean:index/project:Project": 1,
     "digitalocean:index/uptimeCheck:UptimeCheck": 1,
-    "digitalocean:index/uptimeAlert:UptimeAlert": 2,
+    "digitalocean:index/uptimeAlert:UptimeAlert": 3,
     "digitalocean:index/monitorAlert:MonitorAlert": 3,
-    "pulumi-python:dynamic/platform:Secret": 11,
+    "pulumi-python:dynamic/platform:Secret": 12,
     "pulumi-python:dynamic/platform:SshKeyPair": 2,
     "pulumi-python:dynamic/platform:Configure": 1,
 }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from plugins.modules.running_service import parse, reason, started
+from plugins.modules.running_service import parse, reason, reload_reason, started
 
 STAMP = "Mon 2026-11-23 04:45:17.250000 UTC"
 AT = 1795409117.25
@@ -32,3 +32,9 @@ def test_a_service_that_started_before_a_file_is_restarted() -> None:
 @pytest.mark.parametrize("state", ["inactive", "failed", "activating", ""])
 def test_a_service_that_does_not_run_is_started(state: str) -> None:
     assert reason(running(ActiveState=state), {}).startswith("it was")
+
+
+def test_a_service_is_reloaded_when_a_file_is_newer_than_its_last_start_or_reload() -> None:
+    loaded = running(StateChangeTimestamp=STAMP, ExecMainStartTimestamp="")
+    assert reload_reason(loaded, {"/etc/a": AT - 0.001}) == ""
+    assert reload_reason(loaded, {"/etc/a": AT + 0.001}) == "it was last loaded before /etc/a was written"
