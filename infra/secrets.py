@@ -6,6 +6,7 @@ beside it in clear, so that policy and audit can judge its age.
 """
 
 import base64
+import hashlib
 import json
 import secrets
 from collections.abc import Mapping
@@ -25,11 +26,15 @@ from infra.tokens import key_id, key_set, sign
 QUARTERLY, ANNUALLY, NEVER = 90, 365, None
 TEN_YEARS = 3650
 A_MONTH = 30
+# 22 characters of base64url.
+OPAQUE_BYTES = 16
 
 
 @dataclass(frozen=True)
 class SecretSpec:
-    """What a secret is: `hex` of some length, or a `jwt` for an API role signed with jwt_secret.
+    """What a secret is: `hex` of some length, a `jwt` for an API role signed with jwt_secret, or an `opaque` key.
+
+    An opaque key says nothing: `prefix` tells people what they hold, and the gateway alone knows what it stands for.
 
     Where the mechanism accepts the previous value beside the new one, `overlap_days` says how long clients get to
     change over.
@@ -41,6 +46,7 @@ class SecretSpec:
     length: int = 0
     role: str = ""
     lifetime_days: int = 0
+    prefix: str = ""
     overlap_days: int | None = None
     rotates: bool = True
     """False where a new value would make what the old one encrypted unreadable."""
@@ -58,6 +64,8 @@ SECRETS: tuple[SecretSpec, ...] = (
     SecretSpec("jwt_secret", "hex", ANNUALLY, length=64, overlap_days=A_MONTH),
     SecretSpec("anon_key", "jwt", NEVER, role="anon", lifetime_days=TEN_YEARS, overlap_days=A_MONTH),
     SecretSpec("service_role_key", "jwt", QUARTERLY, role="service_role", lifetime_days=ANNUALLY, overlap_days=A_MONTH),
+    SecretSpec("publishable_key", "opaque", NEVER, prefix="sb_publishable_", overlap_days=A_MONTH),
+    SecretSpec("secret_key", "opaque", QUARTERLY, prefix="sb_secret_", overlap_days=A_MONTH),
     SecretSpec("backup_cipher", "hex", NEVER, length=64, rotates=False),
     SecretSpec("pgsodium_key", "hex", NEVER, length=64, rotates=False),
 )
@@ -68,6 +76,8 @@ ROTATABLE = (*(spec.name for spec in SECRETS if spec.rotates), BACKUP_KEY)
 WHY_FIXED = "a new value could not read what the old one encrypted; docs/decisions/0501-keys-of-the-backups.md"
 # They travel with a secret but only name it; the cloud decides their length.
 IDENTIFIERS = ("backup_access_key",)
+# Clients carry them: public by design, secret only by what they are made from.
+PUBLIC = ("anon_key", "publishable_key")
 # Their previous value is accepted beside the new one until the operator finishes the rotation.
 OVERLAPPING = tuple(spec.name for spec in SECRETS if spec.overlap_days is not None)
 
@@ -107,8 +117,17 @@ def make(props: Mapping[str, Any], now: datetime) -> dict[str, Any]:
             }
             facts["expires_at"] = stamp(expires)
             return facts | {"value": sign(claims, props["signing_secret"], key_id(props["signing_secret"]))}
+        case "opaque":
+            return facts | {"value": opaque_key(str(props["prefix"]), secrets.token_urlsafe(OPAQUE_BYTES))}
         case kind:
-            raise ValueError(f"secret of unknown kind {kind!r}; allowed: hex, ssh, jwt")
+            raise ValueError(f"secret of unknown kind {kind!r}; allowed: hex, ssh, jwt, opaque")
+
+
+def opaque_key(prefix: str, random: str) -> str:
+    """An API key with the check characters that Supabase's own self-hosted keys have; 22 random characters go in."""
+    body = prefix + random
+    digest = hashlib.sha256(f"supabase-self-hosted|{body}".encode()).digest()
+    return f"{body}_{base64.urlsafe_b64encode(digest).decode()[:8]}"
 
 
 def weak_secrets(values: Mapping[str, str]) -> list[str]:
@@ -143,7 +162,7 @@ def _issuer(token: str) -> str | None:
 
 
 # What makes a new value. Interval and overlap may change without touching the secret itself.
-_IDENTITY = ("kind", "generation", "length", "role", "lifetime_days", "signing_secret")
+_IDENTITY = ("kind", "generation", "length", "role", "lifetime_days", "signing_secret", "prefix")
 _FACTS = ("interval_days", "overlap_days", "finished")
 _MADE = ("value", "public", "made_at", "expires_at")
 
@@ -245,7 +264,7 @@ class PlatformSecrets:
 
     values: pulumi.Output[dict[str, str]]
     facts: pulumi.Output[dict[str, dict[str, Any]]]
-    anon_key: pulumi.Output[str]
+    public_keys: dict[str, pulumi.Output[str]]
 
 
 def make_platform_secrets(
@@ -267,6 +286,8 @@ def make_platform_secrets(
         opts = pulumi.ResourceOptions(protect=protect and not spec.rotates)
         if spec.kind == "hex":
             details["length"] = spec.length
+        elif spec.kind == "opaque":
+            details["prefix"] = spec.prefix
         else:
             details |= {
                 "role": spec.role,
@@ -283,8 +304,7 @@ def make_platform_secrets(
         facts=pulumi.Output.all(dates, backup_key.created_at).apply(
             lambda both: public_facts(both[0], dict.fromkeys(halves, both[1]))
         ),
-        # The anon key is public by design; only its derivation from the JWT secret marks it.
-        anon_key=pulumi.Output.unsecret(made["anon_key"].value),
+        public_keys={name: pulumi.Output.unsecret(made[name].value) for name in PUBLIC},
     )
 
 

@@ -89,7 +89,7 @@ def build(config: StackConfig) -> dict[str, Any]:
         "volume_id": data.volume.id,
         "backup_bucket": bucket.name,
         "dns_records": as_output(config.domain, labels, address.ip),
-        "public_keys": {"anon_key": secrets.anon_key, "ssh": client.public},
+        "public_keys": {**secrets.public_keys, "ssh": client.public},
         "ssh_host_public_key": host.public,
         "ssh_private_key": client.value,
         "secrets": secrets.values,

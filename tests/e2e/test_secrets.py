@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from infra.secrets import PUBLIC
 from ops.stack import ROOT
 from tests.e2e.platform import Platform
 
@@ -34,7 +35,7 @@ def secret_values(value: Any) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def needles(platform: Platform) -> list[bytes]:
-    public = {platform.outputs["public_keys"]["anon_key"]}
+    public = {platform.outputs["public_keys"][name] for name in PUBLIC}
     found = {value for name in ("secrets", "ssh_private_key") for value in secret_values(platform.outputs[name])}
     assert len(found) >= 8, "too few secrets to prove anything"
     return [value.encode() for value in found - public]

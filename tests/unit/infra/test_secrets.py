@@ -1,3 +1,4 @@
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -5,11 +6,13 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from infra.secrets import (
+    OVERLAPPING,
     ROTATABLE,
     SECRETS,
     ForgottenGenerationError,
     SecretProvider,
     make,
+    opaque_key,
     public_facts,
     server_values,
     weak_secrets,
@@ -31,6 +34,22 @@ def test_the_table_names_every_secret_with_the_plan_s_interval() -> None:
     assert table["jwt_secret"] == ("hex", 365)
     assert table["anon_key"] == ("jwt", None)
     assert table["service_role_key"] == ("jwt", 90)
+    assert table["publishable_key"] == ("opaque", None)
+    assert table["secret_key"] == ("opaque", 90)
+
+
+def test_an_opaque_key_carries_its_kind_and_its_check_characters() -> None:
+    # The digest is that of `printf 'supabase-self-hosted|sb_secret_ABCDEFGHIJKLMNOPQRSTUV' | openssl sha256 -binary`.
+    assert opaque_key("sb_secret_", "ABCDEFGHIJKLMNOPQRSTUV") == "sb_secret_ABCDEFGHIJKLMNOPQRSTUV_TGJQl2lQ"
+    for prefix in ("sb_publishable_", "sb_secret_"):
+        first, second = (make({"kind": "opaque", "prefix": prefix}, NOW)["value"] for _ in range(2))
+        assert re.fullmatch(prefix + r"[\w-]{22}_[\w-]{8}", first)
+        assert first == opaque_key(prefix, first.removeprefix(prefix)[:22])
+        assert first != second
+
+
+def test_keys_in_the_hands_of_clients_overlap() -> None:
+    assert {"publishable_key", "secret_key", "anon_key", "service_role_key"} <= set(OVERLAPPING)
 
 
 def test_what_encrypts_data_is_never_renewed() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from infra.components import load
 from infra.phases import PHASES
-from infra.secrets import IDENTIFIERS
+from infra.secrets import IDENTIFIERS, PUBLIC
 from tests.unit.infra.conftest import ACCESS_KEY, Program, Run, config
 
 RESOURCES = {
@@ -26,7 +26,7 @@ RESOURCES = {
     "digitalocean:index/uptimeCheck:UptimeCheck": 1,
     "digitalocean:index/uptimeAlert:UptimeAlert": 3,
     "digitalocean:index/monitorAlert:MonitorAlert": 3,
-    "pulumi-python:dynamic/platform:Secret": 12,
+    "pulumi-python:dynamic/platform:Secret": 14,
     "pulumi-python:dynamic/platform:SshKeyPair": 2,
     "pulumi-python:dynamic/platform:Configure": 1,
 }
@@ -177,7 +177,7 @@ def test_alerts_reach_the_operator(run: Run) -> None:
 def test_nothing_secret_leaves_the_program_unmarked(run: Run) -> None:
     program = run(config())
     assert program.secret_outputs == {"secrets", "inventory", "ssh_private_key"}
-    secret = [value for name, value in program.outputs["secrets"].items() if name not in {"anon_key", *IDENTIFIERS}]
+    secret = [value for name, value in program.outputs["secrets"].items() if name not in {*PUBLIC, *IDENTIFIERS}]
     secret.append(program.outputs["ssh_private_key"])
     # The host's private key is nobody's output; it is found where the droplet gets it.
     user_data = json.loads(program.declared["droplet"].inputs["userData"].removeprefix("#cloud-config\n"))
