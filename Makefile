@@ -83,7 +83,7 @@ sql: $(READY) ## migrations and pgTAP on a throw-away cluster
 	@$(PY) -m pytest -q tests/sql
 
 molecule: $(READY) ## role tests in droplets: SCENARIO=host for one
-	@$(PY) -m sandbox prepare --only droplet
+	@$(PY) -m sandbox prepare --only droplet --only archives
 	@tools/molecule $(SCENARIO)
 
 integration: $(READY) ## the sandbox's cloud and the runner against the real engine

@@ -10,7 +10,7 @@ from ops.errors import OperatorError
 from ops.stack import PROJECT, ROOT, UP, Stack
 from ops.status import show_status
 from ops.verify import verify_outside
-from sandbox import home
+from sandbox import archives, home
 from sandbox.__main__ import prepare
 from sandbox.cloud.account import Account
 from sandbox.network import POOL
@@ -28,6 +28,8 @@ SANDBOX_CONFIG: dict[str, Any] = {
     "ssh_allowed_cidrs": [str(POOL)],
     # Their source is out of reach of a machine that reaches only package registries.
     "source_extensions": [],
+    # What runs in containers is built here: no registry is asked.
+    "images_archive": str(archives.FOLDER.relative_to(ROOT)),
 }
 
 

@@ -17,6 +17,7 @@ FIELDS = {
     "ports",
     "vhosts",
     "paths",
+    "routes",
     "health",
     "metrics",
     "log",
