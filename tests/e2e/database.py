@@ -2,9 +2,8 @@
 
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -13,6 +12,7 @@ import psycopg
 from ops.connect import Server
 from ops.errors import OperatorError
 from ops.stack import ROOT
+from tests.e2e.clients import at_work
 from tests.e2e.platform import Platform
 
 WRITERS = 4
@@ -78,9 +78,9 @@ class Written:
 @contextmanager
 def writing(platform: Platform, server: Server) -> Iterator[Written]:
     """Several clients insert rows, each in a transaction of its own, until their server is gone or the block ends."""
-    written, stop = Written(), threading.Event()
+    written = Written()
 
-    def write(port: int, first: int) -> None:
+    def writer(port: int, first: int) -> Generator[None]:
         try:
             with psycopg.connect(
                 host="127.0.0.1", port=port, dbname="postgres", user="authenticator", sslmode="require",
@@ -88,20 +88,13 @@ def writing(platform: Platform, server: Server) -> Iterator[Written]:
                 tcp_user_timeout=10_000,
             ) as session:  # fmt: skip
                 number = first
-                while not stop.is_set():
+                while True:
                     session.execute(f"insert into {SCHEMA}.written values (%s)".encode(), (number,))
                     written.acknowledged.add(number)
                     number += WRITERS
+                    yield
         except psycopg.Error as error:
             written.ended.append(str(error))
 
-    with server.forward("postgresql") as port:
-        threads = [threading.Thread(target=write, args=(port, number)) for number in range(WRITERS)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield written
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
+    with server.forward("postgresql") as port, at_work(*(writer(port, number) for number in range(WRITERS))):
+        yield written

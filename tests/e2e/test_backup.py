@@ -1,8 +1,7 @@
 """The database goes back to a moment, in place; what cannot be done is refused before anything is touched."""
 
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ import pytest
 
 from ops.connect import Server
 from ops.errors import OperatorError
+from tests.e2e.clients import at_work
 from tests.e2e.database import MAKE_TABLE, SCHEMA, metrics, ops, rows, sql
 from tests.e2e.platform import Platform
 
@@ -42,10 +42,10 @@ class Attempts:
 @contextmanager
 def attempting(platform: Platform, server: Server) -> Iterator[Attempts]:
     """A client that connects to the pooler and asks, again and again."""
-    seen, stop = Attempts(), threading.Event()
+    seen = Attempts()
 
-    def attempt(port: int) -> None:
-        while not stop.is_set():
+    def client(port: int) -> Generator[None]:
+        while True:
             began = time.monotonic()
             try:
                 with psycopg.connect(
@@ -58,16 +58,10 @@ def attempting(platform: Platform, server: Server) -> Iterator[Attempts]:
                 seen.failed += 1
                 seen.errors.add(str(error).strip().splitlines()[-1])
             seen.slowest = max(seen.slowest, time.monotonic() - began)
-            stop.wait(0.2)
+            yield
 
-    with server.forward("pgbouncer") as port:
-        thread = threading.Thread(target=attempt, args=(port,))
-        thread.start()
-        try:
-            yield seen
-        finally:
-            stop.set()
-            thread.join()
+    with server.forward("pgbouncer") as port, at_work(client(port), pause=0.2):
+        yield seen
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,9 +4,8 @@ import http.client
 import json
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 from infra import components
 from infra.outside import check_https
 from ops.connect import Server
+from tests.e2e.clients import at_work
 from tests.e2e.platform import Platform
 
 HTTP, HTTPS = components.load()["nginx"].port("http"), components.load()["nginx"].port("https")
@@ -181,10 +181,10 @@ class Seen:
 @contextmanager
 def asking(edge: Edge) -> Iterator[Seen]:
     """Open a connection and ask, every 20 ms, for as long as the block runs."""
-    seen, stop = Seen(), threading.Event()
+    seen = Seen()
 
-    def loop() -> None:
-        while not stop.wait(INTERVAL_SECONDS):
+    def client() -> Generator[None]:
+        while True:
             try:
                 seen.serials.add(served_serial(edge, edge.api))
                 status = edge.ask(edge.domain, "/").status
@@ -193,14 +193,10 @@ def asking(edge: Edge) -> Iterator[Seen]:
                     seen.errors.append(f"status {status}")
             except (OSError, http.client.HTTPException) as problem:
                 seen.errors.append(f"{type(problem).__name__}: {problem}")
+            yield
 
-    thread = threading.Thread(target=loop)
-    thread.start()
-    try:
+    with at_work(client(), pause=INTERVAL_SECONDS):
         yield seen
-    finally:
-        stop.set()
-        thread.join()
 
 
 def test_a_renewal_loses_no_request(edge: Edge, server: Server) -> None:

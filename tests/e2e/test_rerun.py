@@ -1,14 +1,14 @@
 """A second run changes nothing and interrupts nobody."""
 
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psycopg
 
 from ops.connect import Server
+from tests.e2e.clients import at_work
 from tests.e2e.platform import Platform
 
 INTERVAL_SECONDS = 0.02
@@ -26,14 +26,14 @@ class Client:
 @contextmanager
 def querying(platform: Platform, server: Server) -> Iterator[Client]:
     """Query through PgBouncer every 20 ms for as long as the block runs."""
-    seen, stop = Client(), threading.Event()
+    seen = Client()
 
-    def loop(port: int) -> None:
+    def client(port: int) -> Generator[None]:
         with psycopg.connect(
             host="127.0.0.1", port=port, dbname="postgres", user="workbench", sslmode="require",
             password=platform.outputs["secrets"]["db_workbench"], autocommit=True, prepare_threshold=None,
         ) as connection:  # fmt: skip
-            while not stop.is_set():
+            while True:
                 began = time.monotonic()
                 try:
                     assert connection.execute("select 1").fetchone() == (1,)
@@ -42,16 +42,10 @@ def querying(platform: Platform, server: Server) -> Iterator[Client]:
                     seen.errors.append(str(error))
                     return
                 seen.slowest = max(seen.slowest, time.monotonic() - began)
-                stop.wait(INTERVAL_SECONDS)
+                yield
 
-    with server.forward("pgbouncer") as port:
-        thread = threading.Thread(target=loop, args=(port,))
-        thread.start()
-        try:
-            yield seen
-        finally:
-            stop.set()
-            thread.join()
+    with server.forward("pgbouncer") as port, at_work(client(port), pause=INTERVAL_SECONDS):
+        yield seen
 
 
 def test_a_second_up_changes_nothing_and_no_query_fails(platform: Platform, server: Server) -> None:

@@ -5,8 +5,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +17,7 @@ from infra.tokens import TokenError, verify
 from ops.connect import Server
 from ops.rotate import chosen
 from ops.stack import ROOT
+from tests.e2e.clients import at_work
 from tests.e2e.platform import Platform
 
 PAUSE_SECONDS = 0.02
@@ -41,10 +41,12 @@ class Store:
     platform: Platform
     latest: str
 
-    def look(self) -> None:
-        state = json.loads(self.platform.stack.read("stack", "export", "--show-secrets"))
-        (row,) = [r for r in state["deployment"]["resources"] if r["urn"].endswith(f"::secret-{SECRET}")]
-        self.latest = json.loads(row["outputs"]["value"]["plaintext"])
+    def watch(self) -> Generator[None]:
+        while True:
+            state = json.loads(self.platform.stack.read("stack", "export", "--show-secrets"))
+            (row,) = [r for r in state["deployment"]["resources"] if r["urn"].endswith(f"::secret-{SECRET}")]
+            self.latest = json.loads(row["outputs"]["value"]["plaintext"])
+            yield
 
 
 @dataclass
@@ -60,15 +62,17 @@ class Seen:
     longest_without_login: float = 0.0
 
 
-def stay(seen: Seen, session: psycopg.Connection[Any]) -> None:
-    """One query on a session that was there before."""
-    began = time.monotonic()
-    try:
-        session.execute("select 1")
-        seen.queries += 1
-    except psycopg.Error as error:
-        seen.query_errors.append(str(error))
-    seen.slowest_query = max(seen.slowest_query, time.monotonic() - began)
+def stay(seen: Seen, session: psycopg.Connection[Any]) -> Generator[None]:
+    """Query on a session that was there before."""
+    while True:
+        began = time.monotonic()
+        try:
+            session.execute("select 1")
+            seen.queries += 1
+        except psycopg.Error as error:
+            seen.query_errors.append(str(error))
+        seen.slowest_query = max(seen.slowest_query, time.monotonic() - began)
+        yield
 
 
 def come_back(seen: Seen, store: Store, port: int, held: str) -> str:
@@ -90,27 +94,12 @@ def come_back(seen: Seen, store: Store, port: int, held: str) -> str:
     return held
 
 
-@contextmanager
-def every(seconds: float, work: Callable[[], None]) -> Iterator[None]:
-    """Do the work over and over in a thread for as long as the block runs; what it raises is raised at the end."""
-    stop, problems = threading.Event(), []
-
-    def loop() -> None:
-        try:
-            while not stop.wait(seconds):
-                work()
-        except Exception as error:  # noqa: BLE001 - handed over to the test
-            problems.append(error)
-
-    thread = threading.Thread(target=loop)
-    thread.start()
-    try:
+def keep_coming_back(seen: Seen, store: Store, port: int) -> Generator[None]:
+    """Log in anew, each time with the password that worked last."""
+    held = store.latest
+    while True:
+        held = come_back(seen, store, port, held)
         yield
-    finally:
-        stop.set()
-        thread.join()
-    if problems:
-        raise problems[0]
 
 
 def make_rotate(secret: str, *more: str) -> str:
@@ -138,15 +127,9 @@ def rotated(platform: Platform, server: Server) -> tuple[Seen, dict[str, Any], d
         sessions = [login(port, before["secrets"][SECRET]) for _ in range(CONNECTED)]
         for session in sessions:
             session.execute("select 1")
-        held = [store.latest]
-
-        def reconnect() -> None:
-            held[0] = come_back(seen, store, port, held[0])
-
         with (
-            every(PAUSE_SECONDS, lambda: stay(seen, sessions[0])),
-            every(PAUSE_SECONDS, reconnect),
-            every(LOOK_SECONDS, store.look),
+            at_work(stay(seen, sessions[0]), keep_coming_back(seen, store, port), pause=PAUSE_SECONDS),
+            at_work(store.watch(), pause=LOOK_SECONDS),
         ):
             said = make_rotate("db_password,jwt")
             time.sleep(LOOK_SECONDS)

@@ -1,8 +1,7 @@
 """No generated secret is in clear anywhere but in the stack's encrypted state and the server's own files."""
 
 import json
-import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from infra.secrets import PUBLIC
 from ops.stack import ROOT
+from tests.e2e.clients import at_work
 from tests.e2e.platform import Platform
 
 # Folders of the controller that a run may write to; memory filesystems are looked at too, after the run.
@@ -45,10 +45,9 @@ def needles(platform: Platform) -> list[bytes]:
 def watched_processes(needles: list[bytes]) -> Iterator[list[str]]:
     """Look at every process's arguments, all the time, while the block runs."""
     seen: list[str] = []
-    stop = threading.Event()
 
-    def watch() -> None:
-        while not stop.wait(0.05):
+    def watch() -> Generator[None]:
+        while True:
             for path in Path("/proc").glob("[0-9]*/cmdline"):
                 try:
                     arguments = path.read_bytes()
@@ -56,14 +55,10 @@ def watched_processes(needles: list[bytes]) -> Iterator[list[str]]:
                     continue
                 if any(needle in arguments for needle in needles):
                     seen.append(arguments.replace(b"\0", b" ").decode(errors="replace")[:80])
+            yield
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
+    with at_work(watch(), pause=0.05):
         yield seen
-    finally:
-        stop.set()
-        thread.join()
 
 
 def files() -> Iterator[Path]:
