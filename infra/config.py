@@ -62,6 +62,7 @@ class StackConfig:
     environment: str
     platform: str
     ssh_allowed_cidrs: tuple[str, ...]
+    studio_allowed_cidrs: tuple[str, ...]
     volume_size: int
     backup_retention_weeks: int
     images_archive: str
@@ -137,6 +138,7 @@ class _Reader:
 
 _STRUCTURE_HELP = {
     "ssh_allowed_cidrs": "run: pulumi config set --path 'ssh_allowed_cidrs[0]' 203.0.113.7/32",
+    "studio_allowed_cidrs": "run: pulumi config set --path 'studio_allowed_cidrs[0]' 203.0.113.7/32",
     "rotations": "run: make rotate SECRET=db_workbench",
     "finished_rotations": "run: make rotate SECRET=jwt FINISH=1",
     "source_extensions": "run: pulumi config set --path 'source_extensions[0]' pgsodium",
@@ -155,6 +157,7 @@ def parse(values: Mapping[str, str]) -> StackConfig:
     environment = read.text("environment", ENVIRONMENTS.__contains__, f"allowed: {', '.join(ENVIRONMENTS)}")
     production = environment != "staging"
     smallest = phase.storage_gb if production else 1
+    ssh_allowed_cidrs = _cidrs(read, "ssh_allowed_cidrs", "SSH", production=production, needed=True)
     domain = read.text("domain", _is_domain, "allowed: a lower-case domain name such as supabase.example.com")
     config = StackConfig(
         phase=phase,
@@ -172,7 +175,9 @@ def parse(values: Mapping[str, str]) -> StackConfig:
             lambda name: bool(_PLATFORM.fullmatch(name)),
             "allowed: 1 to 32 lower-case letters, digits and dashes, starting with a letter",
         ),
-        ssh_allowed_cidrs=_cidrs(read, production),
+        ssh_allowed_cidrs=ssh_allowed_cidrs,
+        # Who may administer the server may use its dashboard, unless somebody says otherwise.
+        studio_allowed_cidrs=_cidrs(read, "studio_allowed_cidrs", "Studio", production=production) or ssh_allowed_cidrs,
         volume_size=read.integer(
             "volume_size",
             smallest,
@@ -229,11 +234,10 @@ def _refuse_unknown(read: _Reader, key: str) -> None:
         read.problems.append(f"{PROJECT}:{key}: unknown key; allowed: {', '.join(KEYS)}; run: pulumi config rm {key}")
 
 
-def _cidrs(read: _Reader, production: bool) -> tuple[str, ...]:
-    key = "ssh_allowed_cidrs"
+def _cidrs(read: _Reader, key: str, service: str, *, production: bool, needed: bool = False) -> tuple[str, ...]:
     values = read.structure(key, list)
-    if not values:
-        read.refuse(key, [], f"name the networks that may reach SSH; {_STRUCTURE_HELP[key]}")
+    if needed and not values:
+        read.refuse(key, [], f"name the networks that may reach {service}; {_STRUCTURE_HELP[key]}")
     networks = []
     for value in values:
         try:
@@ -244,7 +248,9 @@ def _cidrs(read: _Reader, production: bool) -> tuple[str, ...]:
         if network is None:
             read.refuse(key, value, "the prefix length is missing; allowed: networks such as 203.0.113.7/32")
         elif production and network.prefixlen == 0:
-            read.refuse(key, value, "SSH must not be open to the whole internet in production; name your networks")
+            read.refuse(
+                key, value, f"{service} must not be open to the whole internet in production; name your networks"
+            )
         else:
             networks.append(str(network))
     return tuple(networks)

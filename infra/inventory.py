@@ -37,6 +37,7 @@ def build_inventory(
                 "platform_volume_id": volume_id,
                 "platform_volume_size_gb": config.volume_size,
                 "platform_ssh_allowed_cidrs": list(config.ssh_allowed_cidrs),
+                "platform_studio_allowed_cidrs": list(config.studio_allowed_cidrs),
                 "platform_private_ip": private_ip,
                 "platform_source_extensions": list(config.source_extensions),
                 # The endpoint is host[:port], for all buckets of the region.

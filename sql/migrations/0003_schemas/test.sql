@@ -82,7 +82,9 @@ select results_eq(
     values
       ('authenticator', 'connect'),
       ('pgbouncer', 'connect'),
+      ('studio', 'connect'),
       ('supabase_auth_admin', 'connect'),
+      ('supabase_read_only_user', 'connect'),
       ('supabase_storage_admin', 'connect'),
       ('workbench', 'connect')
   $$,
@@ -99,9 +101,10 @@ select results_eq(
     from pg_catalog.pg_roles as r
     where not r.rolsuper and r.rolname !~ '^pg_'
       and has_table_privilege(r.oid, 'public.forgotten', 'select, insert, update, delete, truncate, references, trigger')
+    order by 1
   $$,
-  $$values ('service_role')$$,
-  'a new table in public is for the service key alone'
+  $$values ('service_role'), ('studio'), ('supabase_read_only_user')$$,
+  'a new table in public is for the service key and the dashboard alone'
 );
 
 select results_eq(
@@ -110,9 +113,10 @@ select results_eq(
     from pg_catalog.pg_roles as r
     where not r.rolsuper and r.rolname !~ '^pg_'
       and has_function_privilege(r.oid, 'public.forgotten_function()', 'execute')
+    order by 1
   $$,
-  $$values ('service_role')$$,
-  'a new function in public is for the service key alone'
+  $$values ('service_role'), ('studio')$$,
+  'a new function in public is for the service key and the dashboard alone'
 );
 
 set local role anon;

@@ -22,11 +22,11 @@ select is_empty(
     from pg_catalog.pg_roles as r
     where not r.rolsuper and r.rolname !~ '^pg_'
       and (
-        has_schema_privilege(r.oid, 'backup', 'usage, create')
-        or has_table_privilege(r.oid, 'backup.markers', 'select, insert, update, delete, truncate, references, trigger')
+        has_schema_privilege(r.oid, 'backup', 'usage, create') and not pg_has_role(r.oid, 'pg_read_all_data', 'usage')
+        or has_table_privilege(r.oid, 'backup.markers', 'insert, update, delete, truncate, references, trigger')
       )
   $$,
-  'nobody but superusers has a part in it'
+  'nobody but superusers has a part in it, and nobody but the dashboard sees it'
 );
 
 insert into backup.markers (marker) values ('marker-1'), ('marker-2');

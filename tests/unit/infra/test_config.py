@@ -20,6 +20,7 @@ def test_a_minimal_configuration_gets_the_schema_s_defaults() -> None:
     assert plain.platform == "supabase"
     assert plain.volume_size == 500
     assert plain.ssh_allowed_cidrs == ("203.0.113.7/32",)
+    assert plain.studio_allowed_cidrs == plain.ssh_allowed_cidrs
     assert plain.converge
     assert plain.protect
     assert plain.rotations == {}
@@ -43,6 +44,8 @@ def test_a_minimal_configuration_gets_the_schema_s_defaults() -> None:
         ("ssh_allowed_cidrs", '["203.0.113.7/24"]', '= "203.0.113.7/24"', "has host bits set"),
         ("ssh_allowed_cidrs", '["0.0.0.0/0"]', '= "0.0.0.0/0"', "whole internet"),
         ("ssh_allowed_cidrs", '["::/0"]', '= "::/0"', "whole internet"),
+        ("studio_allowed_cidrs", '["0.0.0.0/0"]', '= "0.0.0.0/0"', "Studio must not be open to the whole internet"),
+        ("studio_allowed_cidrs", '["203.0.113.7"]', '= "203.0.113.7"', "prefix length is missing"),
         ("volume_size", "99", "= 99", "allowed: 100 to 16384 GB"),
         ("volume_size", "16385", "= 16385", "allowed: 100 to 16384 GB"),
         ("images_archive", "no/such/folder", '= "no/such/folder"', "allowed: a folder with archives"),
@@ -96,6 +99,10 @@ def test_a_secret_set_by_hand_is_refused_without_showing_it() -> None:
 
 def test_another_namespace_is_none_of_our_business() -> None:
     assert parse(BASE | {"digitalocean:anything": "x"})
+
+
+def test_studio_may_have_networks_of_its_own() -> None:
+    assert config(studio_allowed_cidrs='["198.51.100.0/24"]').studio_allowed_cidrs == ("198.51.100.0/24",)
 
 
 def test_staging_may_be_smaller_and_unprotected() -> None:

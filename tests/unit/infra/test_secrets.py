@@ -29,7 +29,7 @@ def hexadecimal(**changes: Any) -> dict[str, Any]:
 def test_the_table_names_every_secret_with_the_plan_s_interval() -> None:
     table = {spec.name: (spec.kind, spec.interval_days) for spec in SECRETS}
     database = [name for name in table if name.startswith("db_")]
-    assert len(database) == 5
+    assert len(database) == 6
     assert {table[name] for name in database} == {("hex", 90)}
     assert table["jwt_secret"] == ("hex", 365)
     assert table["anon_key"] == ("jwt", None)
