@@ -9,23 +9,31 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import pulumi
 import yaml
-from pulumi.runtime.config import CONFIG
+from pulumi.runtime.config import CONFIG, is_config_secret
 
 from infra import PROJECT, ROOT
 from infra.components import versions
 from infra.phases import PHASES, Phase
-from infra.secrets import OVERLAPPING, ROTATABLE, SECRETS, WHY_FIXED
+from infra.secrets import OVERLAPPING, ROTATABLE, SECRETS, WHY_FIXED, is_published
+from infra.tokens import ELLIPTIC, SYMMETRIC
 
 # Regions that offer droplets, volumes and Spaces alike; the platform needs all three.
 REGIONS = ("ams3", "atl1", "blr1", "fra1", "lon1", "nyc3", "sfo2", "sfo3", "sgp1", "syd1", "tor1")
 DNS_PROVIDERS = ("digitalocean", "external")
 ENVIRONMENTS = ("production", "staging")
+SIGNING_ALGORITHMS = (SYMMETRIC, ELLIPTIC)
+# Who people may sign in with, besides with their mail address.
+IDENTITY_PROVIDERS = ("google", "github")
+# Secrets that only the operator can know: others made them.
+GIVEN_SECRETS = ("smtp_password", *(f"auth_{provider}_client_secret" for provider in IDENTITY_PROVIDERS))
 LARGEST_VOLUME_GB = 16384
+LARGEST_PORT = 65535
 LONGEST_RETENTION_WEEKS = 52
 # Lists the checksums in a folder of archives (plugins/filter/images.py reads it for the roles).
 SUMS = "SHA256SUMS"
@@ -34,6 +42,16 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+[a-z]{{2,63}}")
 _PLATFORM = re.compile(r"[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?")
 _HTTPS_URL = re.compile(r"https://[A-Za-z0-9.-]+(?::\d{1,5})?/[!-~]*")
+# What a host or an identifier of others may be, and what fits into a line of an environment file.
+_HOST = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
+_WORD = re.compile(r"[!-~]*")
+_LINE = re.compile(r"[ -~]+")
+# Between stars only; the last two labels of a name are never a star, since anybody can have a name below those.
+_REDIRECT = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[A-Za-z0-9.*-]*(?::\d{1,5})?)(?:/[A-Za-z0-9/._~*=&%-]*)?"
+)
+_RUN_BY_BROWSERS = ("javascript", "data", "vbscript", "file", "blob")
+_OWN_MACHINE = ("localhost", "127.0.0.1")
 _EMAIL = re.compile(r"[^@\s]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,63}")
 
 
@@ -48,6 +66,28 @@ class ConfigError(pulumi.RunError):
 
 # Pulumi.yaml names every key with its type, meaning and default.
 KEYS: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
+
+
+@dataclass(frozen=True)
+class Mail:
+    """The server that mails leave through; without a host none do."""
+
+    host: str
+    port: int
+    user: str
+    sender: str
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """How people get an account and sign in."""
+
+    signups: bool
+    site_url: str
+    redirect_urls: tuple[str, ...]
+    signing_algorithm: str
+    client_ids: Mapping[str, str]
+    """Of each identity provider that is in use, by its name."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +108,15 @@ class StackConfig:
     images_archive: str
     alert_email: str
     acme_directory: str
+    mail: Mail
+    accounts: Accounts
     converge: bool
     protect: bool
     rotations: Mapping[str, int]
     finished_rotations: Mapping[str, int]
     source_extensions: tuple[str, ...]
+    given_secrets: Mapping[str, str] = field(repr=False)
+    """Those of GIVEN_SECRETS that are set, by name."""
 
     @property
     def production(self) -> bool:
@@ -142,6 +186,7 @@ _STRUCTURE_HELP = {
     "rotations": "run: make rotate SECRET=db_workbench",
     "finished_rotations": "run: make rotate SECRET=jwt FINISH=1",
     "source_extensions": "run: pulumi config set --path 'source_extensions[0]' pgsodium",
+    "auth_redirect_urls": "run: pulumi config set --path 'auth_redirect_urls[0]' 'https://app.example.com/**'",
 }
 
 
@@ -205,12 +250,16 @@ def parse(values: Mapping[str, str]) -> StackConfig:
             lambda url: bool(_HTTPS_URL.fullmatch(url)),
             "allowed: an https address; for rehearsals https://acme-staging-v02.api.letsencrypt.org/directory",
         ),
+        mail=_mail(read),
+        accounts=_accounts(read, domain, production),
         converge=read.boolean("converge"),
         protect=read.boolean("protect"),
         rotations=_generations(read, "rotations", ROTATABLE),
         finished_rotations=_generations(read, "finished_rotations", OVERLAPPING),
         source_extensions=_source_extensions(read),
+        given_secrets=_given_secrets(read),
     )
+    _refuse_halves(read, config)
     if production and not config.protect:
         read.refuse(
             "protect", config.protect, "allowed in production: true; docs/operations.md says how to remove a platform"
@@ -281,6 +330,131 @@ def _source_extensions(read: _Reader) -> tuple[str, ...]:
     return tuple(sorted(set(map(str, names))))
 
 
+def _mail(read: _Reader) -> Mail:
+    return Mail(
+        host=read.text(
+            "smtp_host", lambda host: host == "" or bool(_HOST.fullmatch(host)), "allowed: a host, or empty"
+        ),
+        port=read.integer("smtp_port", 1, LARGEST_PORT, f"allowed: 1 to {LARGEST_PORT}, such as 587, 465 or 2525"),
+        user=read.text("smtp_user", lambda user: bool(_WORD.fullmatch(user)), "allowed: letters, digits and signs"),
+        sender=read.text(
+            "smtp_sender",
+            lambda mail: mail == "" or bool(_EMAIL.fullmatch(mail)),
+            "allowed: a mail address such as no-reply@example.com",
+        ),
+    )
+
+
+def _accounts(read: _Reader, domain: str, production: bool) -> Accounts:
+    site = read.text(
+        "auth_site_url",
+        lambda url: url == "" or _is_site(url, production),
+        f"allowed: an address such as https://app.example.com{'' if production else ' or http://localhost:3000'}",
+    )
+    identifiers = {
+        provider: read.text(
+            f"auth_{provider}_client_id",
+            lambda client: bool(_WORD.fullmatch(client)),
+            f"allowed: the client id that {provider} gave you",
+        )
+        for provider in IDENTITY_PROVIDERS
+    }
+    return Accounts(
+        signups=read.boolean("auth_signups"),
+        site_url=site or f"https://{domain}",
+        redirect_urls=_redirect_urls(read, production),
+        signing_algorithm=read.text(
+            "auth_signing_algorithm", SIGNING_ALGORITHMS.__contains__, f"allowed: {', '.join(SIGNING_ALGORITHMS)}"
+        ),
+        client_ids={provider: client for provider, client in identifiers.items() if client},
+    )
+
+
+def _is_site(url: str, production: bool) -> bool:
+    """Whether an address is that of a front end: https, and elsewhere than in production plain http too."""
+    match = _REDIRECT.fullmatch(url)
+    return bool(match and match["host"] and "*" not in url and match["scheme"] in _web(production))
+
+
+def _web(production: bool) -> tuple[str, ...]:
+    return ("https",) if production else ("https", "http")
+
+
+def _redirect_urls(read: _Reader, production: bool) -> tuple[str, ...]:
+    key = "auth_redirect_urls"
+    urls = read.structure(key, list)
+    for url in urls:
+        match = _REDIRECT.fullmatch(str(url))
+        if match is None or match["scheme"] in _RUN_BY_BROWSERS:
+            read.refuse(key, url, "allowed: addresses such as https://app.example.com/** or myapp://callback")
+        elif match["scheme"] in ("http", "https") and not _is_somebody_s(match["host"]):
+            read.refuse(key, url, "name the host: a star may stand for labels before the last two only")
+        elif match["scheme"] == "http" and production and urlsplit(str(url)).hostname not in _OWN_MACHINE:
+            read.refuse(key, url, f"plain http is allowed in production for {' and '.join(_OWN_MACHINE)} only")
+    return tuple(map(str, urls))
+
+
+def _is_somebody_s(host: str) -> bool:
+    """Whether a pattern for hosts stands for those of one owner."""
+    name = host.partition(":")[0]
+    labels = name.split(".")
+    return all(labels) and not any("*" in label for label in labels[-2:]) and "**" not in name
+
+
+def _given_secrets(read: _Reader) -> dict[str, str]:
+    given = {}
+    for key in GIVEN_SECRETS:
+        value = read.raw(key)
+        if not value:
+            continue
+        # The value is never shown.
+        if not _LINE.fullmatch(value):
+            read.problems.append(f"{PROJECT}:{key}: allowed: one line of letters, digits, blanks and signs")
+        elif is_published(value):
+            read.problems.append(f"{PROJECT}:{key}: it is a value published in a public example; make a new one")
+        else:
+            given[key] = value
+    return given
+
+
+def _refuse_halves(read: _Reader, config: StackConfig) -> None:
+    """Refuse settings that mean nothing without one another. A secret's value is never shown."""
+    mail, accounts, given = config.mail, config.accounts, config.given_secrets
+    if not mail.host:
+        for key, value in (("smtp_user", mail.user), ("smtp_sender", mail.sender)):
+            if value:
+                read.refuse(key, value, "means nothing without smtp_host")
+        if "smtp_password" in given:
+            read.problems.append(f"{PROJECT}:smtp_password: means nothing without smtp_host")
+    elif not mail.sender:
+        read.refuse("smtp_sender", "", "name the address that mails come from; run: pulumi config set smtp_sender ...")
+    if mail.host and mail.user and "smtp_password" not in given:
+        read.refuse("smtp_password", "", f"smtp_user needs one; {_HIDE.format('smtp_password')}")
+    if mail.host and not mail.user and "smtp_password" in given:
+        read.refuse("smtp_user", "", "smtp_password needs one; run: pulumi config set smtp_user ...")
+    if accounts.signups and not mail.host:
+        read.refuse("auth_signups", accounts.signups, "allowed with smtp_host only: a mail confirms each address")
+    for provider in IDENTITY_PROVIDERS:
+        client, secret = f"auth_{provider}_client_id", f"auth_{provider}_client_secret"
+        if provider in accounts.client_ids and secret not in given:
+            read.refuse(secret, "", f"{client} needs one; {_HIDE.format(secret)}")
+        if secret in given and provider not in accounts.client_ids:
+            read.refuse(client, "", f"{secret} needs one; run: pulumi config set {client} ...")
+
+
+_HIDE = "run: pulumi config set --secret {}"
+
+
+def secrets_in_clear(values: Mapping[str, str], is_secret: Callable[[str], bool]) -> list[str]:
+    """One line per secret that stands in the stack's file as everybody can read it."""
+    return [
+        f"{PROJECT}:{key}: it is in clear in the stack's file, so it is one no more: make a new one, then"
+        f" {_HIDE.format(key)}"
+        for key in GIVEN_SECRETS
+        if values.get(f"{PROJECT}:{key}") and not is_secret(f"{PROJECT}:{key}")
+    ]
+
+
 # What the cloud providers need: (meaning, provider configuration key, environment variables that serve instead).
 _CREDENTIALS = (
     ("DigitalOcean API token", "token", ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN")),
@@ -310,7 +484,7 @@ def missing_tools() -> list[str]:
 def load() -> StackConfig:
     """The configuration of the running stack, with the credentials and tools it needs."""
     values: dict[str, str] = dict(CONFIG.get())
-    problems = missing_credentials(values, os.environ)
+    problems = missing_credentials(values, os.environ) + secrets_in_clear(values, is_config_secret)
     try:
         config = parse(values)
         problems += missing_tools() if config.converge else []

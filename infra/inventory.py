@@ -1,6 +1,7 @@
 """The Ansible inventory of a platform: a pure function from what Pulumi knows to what the roles read."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from infra.components import GROUPS
@@ -50,6 +51,17 @@ def build_inventory(
                 "platform_images_archive": config.images_archive,
                 "platform_acme_directory": config.acme_directory,
                 "platform_acme_email": config.alert_email,
+                "platform_mail": asdict(config.mail),
+                "platform_accounts": {
+                    "signups": config.accounts.signups,
+                    "site_url": config.accounts.site_url,
+                    "redirect_urls": list(config.accounts.redirect_urls),
+                    # Of each the client, and under which name its secret is among the platform's.
+                    "identity_providers": {
+                        provider: {"client_id": client, "secret": f"auth_{provider}_client_secret"}
+                        for provider, client in config.accounts.client_ids.items()
+                    },
+                },
                 "platform_secrets": dict(secrets),
                 "platform_secret_facts": {name: dict(facts) for name, facts in secret_facts.items()},
             },

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pulumi import dynamic
 
 from infra.components import known_defaults
-from infra.tokens import key_id, key_set, sign
+from infra.tokens import ELLIPTIC, elliptic_key, key_set, sign, signing_keys, symmetric_key
 
 QUARTERLY, ANNUALLY, NEVER = 90, 365, None
 TEN_YEARS = 3650
@@ -32,9 +32,10 @@ OPAQUE_BYTES = 16
 
 @dataclass(frozen=True)
 class SecretSpec:
-    """What a secret is: `hex` of some length, a `jwt` for an API role signed with jwt_secret, or an `opaque` key.
+    """What a secret is: `hex`, an `ec` key pair, a `jwt` for an API role signed with jwt_secret, or an `opaque` key.
 
     An opaque key says nothing: `prefix` tells people what they hold, and the gateway alone knows what it stands for.
+    A pair is a private JWK as JSON.
 
     Where the mechanism accepts the previous value beside the new one, `overlap_days` says how long clients get to
     change over.
@@ -65,6 +66,7 @@ SECRETS: tuple[SecretSpec, ...] = (
     SecretSpec("docs_password", "hex", QUARTERLY, length=48),
     SecretSpec("meta_crypto_key", "hex", QUARTERLY, length=64),
     SecretSpec("jwt_secret", "hex", ANNUALLY, length=64, overlap_days=A_MONTH),
+    SecretSpec("jwt_signing_key", "ec", ANNUALLY, overlap_days=A_MONTH),
     SecretSpec("anon_key", "jwt", NEVER, role="anon", lifetime_days=TEN_YEARS, overlap_days=A_MONTH),
     SecretSpec("service_role_key", "jwt", QUARTERLY, role="service_role", lifetime_days=ANNUALLY, overlap_days=A_MONTH),
     SecretSpec("publishable_key", "opaque", NEVER, prefix="sb_publishable_", overlap_days=A_MONTH),
@@ -83,6 +85,8 @@ IDENTIFIERS = ("backup_access_key",)
 PUBLIC = ("anon_key", "publishable_key")
 # Their previous value is accepted beside the new one until the operator finishes the rotation.
 OVERLAPPING = tuple(spec.name for spec in SECRETS if spec.overlap_days is not None)
+# Of these the server gets the previous value under a name of its own; the others are in the sets of keys.
+ACCEPTED = tuple(spec.name for spec in SECRETS if spec.kind in {"jwt", "opaque"})
 
 
 def stamp(moment: datetime) -> str:
@@ -119,11 +123,13 @@ def make(props: Mapping[str, Any], now: datetime) -> dict[str, Any]:
                 "exp": int(expires.timestamp()),
             }
             facts["expires_at"] = stamp(expires)
-            return facts | {"value": sign(claims, props["signing_secret"], key_id(props["signing_secret"]))}
+            return facts | {"value": sign(claims, symmetric_key(props["signing_secret"]))}
+        case "ec":
+            return facts | {"value": json.dumps(elliptic_key())}
         case "opaque":
             return facts | {"value": opaque_key(str(props["prefix"]), secrets.token_urlsafe(OPAQUE_BYTES))}
         case kind:
-            raise ValueError(f"secret of unknown kind {kind!r}; allowed: hex, ssh, jwt, opaque")
+            raise ValueError(f"secret of unknown kind {kind!r}; allowed: hex, ssh, jwt, ec, opaque")
 
 
 def opaque_key(prefix: str, random: str) -> str:
@@ -271,12 +277,18 @@ class PlatformSecrets:
 
 
 def make_platform_secrets(
-    rotations: Mapping[str, int], finished: Mapping[str, int], backup_key: do.SpacesKey, *, protect: bool
+    rotations: Mapping[str, int],
+    finished: Mapping[str, int],
+    backup_key: do.SpacesKey,
+    signing_algorithm: str,
+    *,
+    protect: bool,
 ) -> PlatformSecrets:
     """Declare every secret of the table; JWTs are signed with jwt_secret, so a new one renews them.
 
-    `finished` names generations whose overlap is over: the value before them is forgotten. Secrets that cannot be
-    rotated are the only way to read the backups: they are protected like the bucket.
+    `finished` names generations whose overlap is over: the value before them is forgotten. `signing_algorithm` says
+    which key signs what Auth issues. Secrets that cannot be rotated are the only way to read the backups: they are
+    protected like the bucket.
     """
     made: dict[str, Secret] = {}
     for spec in SECRETS:
@@ -291,7 +303,7 @@ def make_platform_secrets(
             details["length"] = spec.length
         elif spec.kind == "opaque":
             details["prefix"] = spec.prefix
-        else:
+        elif spec.kind == "jwt":
             details |= {
                 "role": spec.role,
                 "lifetime_days": spec.lifetime_days,
@@ -303,7 +315,9 @@ def make_platform_secrets(
     values = {name: pulumi.Output.all(secret.value, secret.previous) for name, secret in made.items()}
     dates = {name: pulumi.Output.all(secret.made_at, secret.previous_made_at) for name, secret in made.items()}
     return PlatformSecrets(
-        values=pulumi.Output.secret(pulumi.Output.all(values, halves).apply(lambda both: server_values(*both))),
+        values=pulumi.Output.secret(
+            pulumi.Output.all(values, halves).apply(lambda both: server_values(both[0], both[1], signing_algorithm))
+        ),
         facts=pulumi.Output.all(dates, backup_key.created_at).apply(
             lambda both: public_facts(both[0], dict.fromkeys(halves, both[1]))
         ),
@@ -311,16 +325,30 @@ def make_platform_secrets(
     )
 
 
-def server_values(made: Mapping[str, tuple[str, Mapping[str, Any]]], halves: Mapping[str, str]) -> dict[str, str]:
-    """What the server gets: every value, the key set that tokens are verified with, tokens that are still accepted.
+def server_values(
+    made: Mapping[str, tuple[str, Mapping[str, Any]]], halves: Mapping[str, str], signing_algorithm: str
+) -> dict[str, str]:
+    """What the server gets: every value, the keys of tokens, tokens that are still accepted.
 
-    `made` has each secret's value and, if it was rotated, what it was before.
+    `made` has each secret's value and, if it was rotated, what it was before. Auth signs with `jwt_signing_keys`,
+    everybody else verifies with `jwks`. Both kinds of key are always in both, so that whoever verifies knows the other
+    kind before `signing_algorithm` makes Auth sign with it, and after.
     """
     values = {name: value for name, (value, _) in made.items()}
     before = {name: made[name][1]["value"] for name in OVERLAPPING if made[name][1]}
-    keys = [values["jwt_secret"], *(value for name, value in before.items() if name == "jwt_secret")]
-    tokens = {f"{name}_previous": value for name, value in before.items() if name != "jwt_secret"}
-    return {**values, **halves, "jwks": key_set(keys), **tokens}
+
+    def present_and_before(name: str) -> list[str]:
+        return [values[name], *([before[name]] if name in before else [])]
+
+    kinds = [
+        [symmetric_key(secret) for secret in present_and_before("jwt_secret")],
+        [json.loads(pair) for pair in present_and_before("jwt_signing_key")],
+    ]
+    first, second = reversed(kinds) if signing_algorithm == ELLIPTIC else kinds
+    keys = [*first, *second]
+    sets = {"jwks": key_set(keys), "jwt_signing_keys": signing_keys(keys)}
+    tokens = {f"{name}_previous": before[name] for name in before if name in ACCEPTED}
+    return {**values, **halves, **sets, **tokens}
 
 
 def public_facts(dates: Mapping[str, tuple[str, str]], halves: Mapping[str, str]) -> dict[str, dict[str, Any]]:

@@ -32,7 +32,13 @@ def build(config: StackConfig) -> dict[str, Any]:
 
     bucket = make_bucket(name, config.domain, region, protect=config.protect)
     backup_key = make_backup_key(name, bucket, config.rotations.get(BACKUP_KEY, 1))
-    secrets = make_platform_secrets(config.rotations, config.finished_rotations, backup_key, protect=config.protect)
+    secrets = make_platform_secrets(
+        config.rotations,
+        config.finished_rotations,
+        backup_key,
+        config.accounts.signing_algorithm,
+        protect=config.protect,
+    )
     client, host = SshKeyPair("ssh-client"), SshKeyPair("ssh-host")
     vpc = make_vpc(name, region)
     droplet = make_droplet(name, region, phase, vpc, ssh_key=register_key(name, client), client=client, host=host)
@@ -57,7 +63,9 @@ def build(config: StackConfig) -> dict[str, Any]:
         volume_id=data.volume.id,
         bucket_name=bucket.name,
         bucket_endpoint=bucket.endpoint,
-        secrets=secrets.values,
+        secrets=pulumi.Output.all(secrets.values, pulumi.Output.secret(dict(config.given_secrets))).apply(
+            lambda both: {**both[0], **both[1]}
+        ),
         secret_facts=secrets.facts,
     ).apply(lambda known: build_inventory(config, **known))
     connection = pulumi.Output.all(

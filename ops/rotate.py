@@ -21,7 +21,7 @@ DATABASE = "db_"
 # What people call several secrets at once; any single one goes by its own name too.
 GROUPS: dict[str, tuple[str, ...]] = {
     "db_password": tuple(spec.name for spec in SECRETS if spec.name.startswith(DATABASE)),
-    "jwt": ("jwt_secret",),
+    "jwt": ("jwt_secret", "jwt_signing_key"),
     "service_role": ("service_role_key",),
     "anon": ("anon_key",),
 }

@@ -190,7 +190,9 @@ def test_tokens_of_both_keys_verify_until_the_rotation_is_finished(rotated: Rota
     names, now = ("anon_key", "service_role_key"), datetime.now(UTC)
     for token in [*(before["secrets"][name] for name in names), *(after["secrets"][name] for name in names)]:
         verify(token, after["secrets"]["jwks"], now)
-    assert {row["name"] for row in after["audit"]["secrets"] if row["previous"]} == {"jwt_secret", *names}
+    assert {row["name"] for row in after["audit"]["secrets"] if row["previous"]} == {
+        "jwt_secret", "jwt_signing_key", *names,
+    }  # fmt: skip
     make_rotate("jwt", "FINISH=1")
     finished = platform.now()
     for name in names:

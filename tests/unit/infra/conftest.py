@@ -21,6 +21,7 @@ BASE = {
     "supabase-platform:ssh_allowed_cidrs": '["203.0.113.7/32"]',
     "supabase-platform:alert_email": "ops@example.com",
 }
+MAIL = {"smtp_host": "mail.example.com", "smtp_sender": "no-reply@example.com"}
 ACCESS_KEY = "DO00EXAMPLE000000001"
 MADE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

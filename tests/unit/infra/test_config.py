@@ -2,9 +2,9 @@ import pytest
 import yaml
 
 from infra import PROJECT, ROOT
-from infra.config import KEYS, ConfigError, missing_credentials, missing_tools, parse
+from infra.config import KEYS, Accounts, ConfigError, Mail, missing_credentials, missing_tools, parse, secrets_in_clear
 from infra.phases import PHASES
-from tests.unit.infra.conftest import BASE, config
+from tests.unit.infra.conftest import BASE, MAIL, config
 
 
 def problems(**keys: str) -> list[str]:
@@ -67,6 +67,28 @@ def test_a_minimal_configuration_gets_the_schema_s_defaults() -> None:
         ("rotations", '{"jwt_secret": true}', "= true", "a whole number from 1"),
         ("source_extensions", '["plrust"]', '= "plrust"', "allowed: "),
         ("rotations", "[]", "is not set", "not a map"),
+        ("smtp_host", "smtp://mail", '= "smtp://mail"', "allowed: a host"),
+        ("smtp_port", "0", "= 0", "allowed: 1 to 65535"),
+        ("smtp_port", "submission", '= "submission"', "not a whole number"),
+        ("smtp_user", "two words", '= "two words"', "letters, digits and signs"),
+        ("smtp_user", "alice", '= "alice"', "means nothing without smtp_host"),
+        ("smtp_sender", "nobody", '= "nobody"', "no-reply@example.com"),
+        ("auth_signups", "perhaps", '= "perhaps"', "allowed: true, false"),
+        ("auth_signups", "true", "= true", "allowed with smtp_host only"),
+        ("auth_site_url", "app.example.com", '= "app.example.com"', "https://app.example.com"),
+        ("auth_site_url", "http://app.example.com", '= "http://app.example.com"', "https://app.example.com"),
+        ("auth_site_url", "https://*.example.com", '= "https://*.example.com"', "https://app.example.com"),
+        ("auth_redirect_urls", "https://app.example.com", '= "https://app.example.com"', "not a list"),
+        ("auth_redirect_urls", '["/callback"]', '= "/callback"', "myapp://callback"),
+        ("auth_redirect_urls", '["https://a.example.com,https://b.example.com"]', "b.example.com", "myapp://callback"),
+        ("auth_redirect_urls", '["javascript://a.example.com/x"]', "javascript:", "myapp://callback"),
+        ("auth_redirect_urls", '["https://**"]', '= "https://**"', "name the host"),
+        ("auth_redirect_urls", '["https://*.com/**"]', '= "https://*.com/**"', "name the host"),
+        ("auth_redirect_urls", '["https://app.example.*"]', '= "https://app.example.*"', "name the host"),
+        ("auth_redirect_urls", '["https://**.example.com"]', '= "https://**.example.com"', "name the host"),
+        ("auth_redirect_urls", '["http://app.example.com"]', '= "http://app.example.com"', "localhost"),
+        ("auth_signing_algorithm", "RS256", '= "RS256"', "allowed: HS256, ES256"),
+        ("auth_google_client_id", "two words", '= "two words"', "the client id that google gave you"),
     ],
 )
 def test_a_bad_value_is_answered_with_key_value_and_what_is_allowed(
@@ -77,6 +99,54 @@ def test_a_bad_value_is_answered_with_key_value_and_what_is_allowed(
     assert shown in problem
     assert allowed in problem
     assert "\n" not in problem
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({**MAIL, "smtp_user": "alice"}, "smtp_password is not set: smtp_user needs one"),
+        ({**MAIL, "smtp_password": "hidden-away"}, "smtp_user is not set: smtp_password needs one"),
+        ({"smtp_password": "hidden-away"}, "smtp_password: means nothing without smtp_host"),
+        ({**MAIL, "smtp_user": "alice", "smtp_password": "hidden-away\n"}, "smtp_password: allowed: one line"),
+        ({**MAIL, "smtp_user": "alice", "smtp_password": "changeme"}, "smtp_password: it is a value published"),
+        ({"smtp_host": "mail.example.com"}, "smtp_sender is not set: name the address"),
+        ({"auth_github_client_secret": "hidden-away"}, "auth_github_client_id is not set"),
+        ({"auth_google_client_id": "c"}, "run: pulumi config set --secret auth_google_client_secret"),
+    ],
+)
+def test_settings_that_belong_together_come_together_and_no_secret_is_shown(keys: dict[str, str], said: str) -> None:
+    found = problems(**keys)
+    assert said in found[0]
+    assert "hidden-away" not in "".join(found)
+
+
+def test_a_secret_in_clear_is_one_no_more() -> None:
+    values = {f"{PROJECT}:smtp_password": "hidden-away", f"{PROJECT}:smtp_user": "alice"}
+    (problem,) = secrets_in_clear(values, set().__contains__)
+    assert "pulumi config set --secret smtp_password" in problem
+    assert "hidden-away" not in problem
+    assert secrets_in_clear(values, {f"{PROJECT}:smtp_password"}.__contains__) == []
+
+
+def test_mails_and_accounts_are_as_configured() -> None:
+    chosen = config(
+        **MAIL, smtp_user="alice", smtp_password="a b", auth_signups="true", auth_signing_algorithm="ES256",
+        auth_redirect_urls='["https://*.team.example.com/**", "http://localhost:3000/*", "myapp://callback"]',
+        auth_google_client_id="client", auth_google_client_secret="s",
+    )  # fmt: skip
+    assert chosen.mail == Mail("mail.example.com", 587, "alice", "no-reply@example.com")
+    assert chosen.accounts == Accounts(
+        signups=True, site_url="https://supabase.example.com", signing_algorithm="ES256",
+        redirect_urls=("https://*.team.example.com/**", "http://localhost:3000/*", "myapp://callback"),
+        client_ids={"google": "client"},
+    )  # fmt: skip
+    assert chosen.given_secrets == {"smtp_password": "a b", "auth_google_client_secret": "s"}
+    assert config(environment="staging", auth_site_url="http://localhost:3000").accounts.site_url
+
+
+def test_nobody_makes_an_account_unless_the_operator_says_so() -> None:
+    assert not config().accounts.signups
+    assert config().mail.host == ""
 
 
 def test_all_problems_are_reported_at_once() -> None:

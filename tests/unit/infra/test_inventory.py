@@ -3,14 +3,24 @@ from pathlib import Path
 from typing import Any
 
 from infra.inventory import build_inventory, complete
-from tests.unit.infra.conftest import config
+from tests.unit.infra.conftest import MAIL, config
 
 GOLDEN = Path(__file__).parent / "golden" / "inventory.json"
 
 
 def inventory() -> dict[str, Any]:
     return build_inventory(
-        config(phase="3", platform="acme", volume_size="600"),
+        config(
+            phase="3",
+            platform="acme",
+            volume_size="600",
+            **MAIL,
+            smtp_port="2525",
+            auth_signups="true",
+            auth_redirect_urls='["myapp://callback"]',
+            auth_google_client_id="c1",
+            auth_google_client_secret="s1",
+        ),
         private_ip="10.110.0.2",
         volume_name="acme-data",
         volume_id="2b6f0c52-8f0a-4c43-9d5e-5a0f3c7d1e02",

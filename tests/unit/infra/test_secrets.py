@@ -1,3 +1,4 @@
+import json
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +18,7 @@ from infra.secrets import (
     server_values,
     weak_secrets,
 )
-from infra.tokens import key_set, sign, verify
+from infra.tokens import elliptic_key, key_set, sign, signing_keys, symmetric_key, verify
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -32,6 +33,7 @@ def test_the_table_names_every_secret_with_the_plan_s_interval() -> None:
     assert len(database) == 6
     assert {table[name] for name in database} == {("hex", 90)}
     assert table["jwt_secret"] == ("hex", 365)
+    assert table["jwt_signing_key"] == ("ec", 365)
     assert table["anon_key"] == ("jwt", None)
     assert table["service_role_key"] == ("jwt", 90)
     assert table["publishable_key"] == ("opaque", None)
@@ -77,7 +79,7 @@ def test_a_token_is_signed_by_the_named_key_and_dated_by_the_day_it_was_made() -
     props = {"kind": "jwt", "role": "anon", "lifetime_days": 3650, "signing_secret": secret}
     made = make(props, NOW)
     assert made == make(props, NOW)
-    assert verify(made["value"], key_set([secret]), NOW) == {
+    assert verify(made["value"], key_set([symmetric_key(secret)]), NOW) == {
         "iss": "supabase",
         "role": "anon",
         "iat": int(NOW.timestamp()),
@@ -156,7 +158,7 @@ def test_a_derived_token_follows_its_key_forth_and_back() -> None:
     token = {"name": "t", "kind": "jwt", "role": "anon", "lifetime_days": 9, "generation": 1}
     created = dict(SecretProvider().create({**token, "signing_secret": "1" * 64}).outs or {})
     after = updated(created, {**token, "signing_secret": "2" * 64})
-    assert verify(after["value"], key_set(["2" * 64]), datetime.now(UTC))
+    assert verify(after["value"], key_set([symmetric_key("2" * 64)]), datetime.now(UTC))
     assert after["previous"]["value"] == created["value"]
     assert updated(after, {**token, "signing_secret": "1" * 64}) == created
 
@@ -176,26 +178,51 @@ def test_a_state_from_before_values_were_remembered_is_brought_up_to_date_with_t
     assert updated(older, hexadecimal()) == created
 
 
+PAIR, OLD_PAIR = elliptic_key(), elliptic_key()
+VALUES = {spec.name: f"new-{spec.name}" for spec in SECRETS} | {"jwt_signing_key": json.dumps(PAIR)}
+KEY, OLD_KEY = symmetric_key(VALUES["jwt_secret"]), symmetric_key("old-key")
+
+
 def made(**previous: str) -> dict[str, tuple[str, dict[str, Any]]]:
     """Every secret of the table, those that are named with the value before."""
-    return {
-        spec.name: (f"new-{spec.name}", {"value": previous[spec.name]} if spec.name in previous else {})
-        for spec in SECRETS
-    }
+    return {name: (value, {"value": previous[name]} if name in previous else {}) for name, value in VALUES.items()}
 
 
-def test_the_server_gets_the_values_and_the_key_set() -> None:
-    values = server_values(made(), {"backup_secret_key": "half"})
-    assert values.keys() == {*(spec.name for spec in SECRETS), "backup_secret_key", "jwks"}
-    assert values["jwks"] == key_set(["new-jwt_secret"])
+def test_the_server_gets_the_values_and_the_keys_of_tokens() -> None:
+    values = server_values(made(), {"backup_secret_key": "half"}, "HS256")
+    assert values.keys() == {*VALUES, "backup_secret_key", "jwks", "jwt_signing_keys"}
+    assert values["jwks"] == key_set([KEY, PAIR])
+    assert values["jwt_signing_keys"] == signing_keys([KEY, PAIR])
 
 
 def test_the_server_gets_what_is_still_accepted_and_no_other_old_value() -> None:
-    values = server_values(made(jwt_secret="old-key", anon_key="old-token", db_workbench="old-password"), {})
-    assert values["jwks"] == key_set(["new-jwt_secret", "old-key"])
+    old = {"jwt_secret": "old-key", "jwt_signing_key": json.dumps(OLD_PAIR), "anon_key": "old-token"}
+    values = server_values(made(**old, db_workbench="old-password"), {}, "ES256")
+    assert values["jwks"] == key_set([PAIR, OLD_PAIR, KEY, OLD_KEY])
     assert values["anon_key_previous"] == "old-token"
-    assert "service_role_key_previous" not in values
+    assert {name for name in values if name.endswith("_previous")} == {"anon_key_previous"}
     assert "old-password" not in values.values()
+
+
+@pytest.mark.parametrize(("before", "after"), [("HS256", "ES256"), ("ES256", "HS256")])
+def test_another_algorithm_logs_nobody_out(before: str, after: str) -> None:
+    """Whoever verifies knew the new key beforehand and knows the old one afterwards: the sets have the same keys."""
+    sets = {name: server_values(made(), {}, name) for name in (before, after)}
+    names = [{key["kid"] for key in json.loads(values["jwks"])["keys"]} for values in sets.values()]
+    assert names[0] == names[1]
+    for algorithm, values in sets.items():
+        (signer,) = [key for key in json.loads(values["jwt_signing_keys"]) if "sign" in key["key_ops"]]
+        assert signer["alg"] == algorithm
+        session = sign({"role": "authenticated", "exp": NOW.timestamp() + 60}, signer)
+        anonymous = sign({"role": "anon", "exp": NOW.timestamp() + 60}, symmetric_key(values["jwt_secret"]))
+        for verifying in sets.values():
+            assert verify(session, verifying["jwks"], NOW)["role"] == "authenticated"
+            assert verify(anonymous, verifying["jwks"], NOW)["role"] == "anon"
+
+
+def test_nobody_but_auth_gets_the_private_half() -> None:
+    values = server_values(made(), {}, "ES256")
+    assert [name for name, value in values.items() if PAIR["d"] in value] == ["jwt_signing_key", "jwt_signing_keys"]
 
 
 def test_facts_say_when_a_secret_is_due_and_until_when_an_overlap_is_to_be_finished() -> None:
@@ -220,7 +247,7 @@ def test_facts_say_when_a_secret_is_due_and_until_when_an_overlap_is_to_be_finis
         ("your-super-secret-jwt-token-with-at-least-32-characters-long", "published in a public example"),
         ("minioadmin", "published in a public example"),
         ("hunter2", "shorter than 32 characters"),
-        (sign({"iss": "supabase-demo", "role": "anon"}, "x"), "published in a public example"),
+        (sign({"iss": "supabase-demo", "role": "anon"}, symmetric_key("x")), "published in a public example"),
     ],
 )
 def test_a_known_empty_or_short_secret_is_refused_by_name(value: str, said: str) -> None:
@@ -231,5 +258,5 @@ def test_a_known_empty_or_short_secret_is_refused_by_name(value: str, said: str)
 
 def test_generated_secrets_are_accepted() -> None:
     values = {spec.name: make({"kind": "hex", "length": 48}, NOW)["value"] for spec in SECRETS}
-    values["anon_key"] = sign({"iss": "supabase", "role": "anon"}, "x" * 64)
+    values["anon_key"] = sign({"iss": "supabase", "role": "anon"}, symmetric_key("x" * 64))
     assert weak_secrets(values) == []

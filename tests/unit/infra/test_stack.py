@@ -9,7 +9,7 @@ import pytest
 from infra.components import load
 from infra.phases import PHASES
 from infra.secrets import IDENTIFIERS, PUBLIC
-from tests.unit.infra.conftest import ACCESS_KEY, Program, Run, config
+from tests.unit.infra.conftest import ACCESS_KEY, MAIL, Program, Run, config
 
 RESOURCES = {
     "digitalocean:index/droplet:Droplet": 1,
@@ -26,7 +26,7 @@ RESOURCES = {
     "digitalocean:index/uptimeCheck:UptimeCheck": 1,
     "digitalocean:index/uptimeAlert:UptimeAlert": 3,
     "digitalocean:index/monitorAlert:MonitorAlert": 3,
-    "pulumi-python:dynamic/platform:Secret": 17,
+    "pulumi-python:dynamic/platform:Secret": 18,
     "pulumi-python:dynamic/platform:SshKeyPair": 2,
     "pulumi-python:dynamic/platform:Configure": 1,
 }
@@ -195,6 +195,19 @@ def test_nothing_secret_leaves_the_program_unmarked(run: Run) -> None:
         assert "value" in row.request.additionalSecretOutputs
 
 
+def test_secrets_of_others_reach_the_server_and_nobody_else(run: Run) -> None:
+    given = {"smtp_password": "of-the-mail-server", "auth_github_client_secret": "of-github"}
+    program = run(config(**MAIL, smtp_user="u", auth_github_client_id="c", **given))
+    held = program.outputs["inventory"]["all"]["vars"]["platform_secrets"]
+    assert {name: held[name] for name in given} == given
+    assert "inventory" in program.declared["server"].secret_inputs
+    shown = {name: value for name, value in program.outputs.items() if name != "inventory"}
+    clear = [{k: v for k, v in row.inputs.items() if k not in row.secret_inputs} for row in program.declared.values()]
+    for value in given.values():
+        assert value not in json.dumps([shown, clear], default=str)
+        assert value not in repr(config(**MAIL, smtp_user="u", auth_github_client_id="c", **given))
+
+
 def test_user_data_only_makes_ansible_possible(run: Run) -> None:
     program = run(config())
     text = program.declared["droplet"].inputs["userData"]
@@ -247,4 +260,4 @@ def test_the_audit_is_public_and_says_what_is_declared(run: Run) -> None:
     assert {"protocol": "tcp", "ports": "22", "sources": ["203.0.113.7/32"]} in audit["declared"]["firewall"]
     assert "odoo_sync" in audit["declared"]["components"]
     assert "storage" not in audit["declared"]["components"]
-    assert {row["name"] for row in audit["secrets"]} | {"jwks"} == set(program.outputs["secrets"])
+    assert {row["name"] for row in audit["secrets"]} | {"jwks", "jwt_signing_keys"} == set(program.outputs["secrets"])

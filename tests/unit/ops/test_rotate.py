@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from infra.secrets import SECRETS
-from infra.tokens import key_id, key_set, sign
+from infra.tokens import key_set, sign, symmetric_key
 from ops import rotate as module
 from ops.errors import OperatorError
 from ops.rotate import GROUPS, by_hand, chosen, refuse_unless_quiet, rotate, token_problems
@@ -108,8 +108,9 @@ def test_several_names_are_rotated_in_one_run_and_none_twice() -> None:
 
 
 @pytest.mark.parametrize("asked", ["jwt", "jwt_secret", "jwt,anon"])
-def test_a_new_signing_key_takes_its_tokens_along(asked: str) -> None:
-    assert chosen(asked) == ("jwt_secret", "anon_key", "service_role_key")
+def test_a_new_secret_for_tokens_takes_its_tokens_along(asked: str) -> None:
+    pair = ("jwt_signing_key",) if "jwt" in asked.split(",") else ()
+    assert chosen(asked) == ("jwt_secret", *pair, "anon_key", "service_role_key")
 
 
 @pytest.mark.parametrize(
@@ -197,9 +198,9 @@ def test_an_overlap_is_finished_before_the_next_rotation() -> None:
     with pytest.raises(OperatorError, match="service_role_key is still accepted"):
         run(stack, "service_role")
     run(stack, "jwt", finish=True)
-    assert stack.finished == {"jwt_secret": 2, "anon_key": 2, "service_role_key": 2}
+    assert stack.finished == dict.fromkeys(chosen("jwt"), 2)
     run(stack, "jwt")
-    assert stack.rotations == {"jwt_secret": 3, "anon_key": 3, "service_role_key": 3}
+    assert stack.rotations == dict.fromkeys(chosen("jwt"), 3)
 
 
 def test_finishing_what_is_not_open_is_refused() -> None:
@@ -224,9 +225,9 @@ def test_what_to_type_by_hand_is_one_command() -> None:
 
 def test_tokens_are_verified_with_the_keys_that_services_get() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    old, new = "1" * 64, "2" * 64
+    old, new = symmetric_key("1" * 64), symmetric_key("2" * 64)
     claims = {"role": "anon", "exp": now.timestamp() + 60}
-    secrets = {"anon_key": sign(claims, new, key_id(new)), "anon_key_previous": sign(claims, old, key_id(old))}
+    secrets = {"anon_key": sign(claims, new), "anon_key_previous": sign(claims, old)}
     assert token_problems(["anon_key"], {**secrets, "jwks": key_set([new, old])}, now) == []
     (problem,) = token_problems(["anon_key"], {**secrets, "jwks": key_set([new])}, now)
     assert problem == "anon_key_previous: its key is not in the key set"
