@@ -1,6 +1,7 @@
 """Builds the Debian images of the sandbox: a package list, a tree of files laid over it, and a script run inside.
 
-A recipe may also have image.txt, with lines such as `USER 1000` or `LABEL stand-in=...` for the image itself.
+A recipe may also have image.txt, with lines such as `USER 1000` or `LABEL stand-in=...` for the image itself. Where its
+tree has a package-lock.json, the npm packages that it pins are installed beside it.
 """
 
 import fcntl
@@ -18,6 +19,7 @@ from sandbox.docker import docker, exists
 from sandbox.errors import SandboxError
 from sandbox.home import CACHE, VERSIONS
 from sandbox.progress import step
+from sandbox.toolchain import npm
 
 RECIPES = Path(__file__).parent / "images"
 _BUILD_TIMEOUT_SECONDS = 900
@@ -45,7 +47,7 @@ def _codename() -> str:
 def _files(folder: Path) -> Iterator[Path]:
     """Every file and link below a folder, in a fixed order, each with its parents first."""
     for path in sorted(folder.rglob("*")):
-        if path.name != "__pycache__":
+        if not {"__pycache__", "node_modules"} & set(path.relative_to(folder).parts):
             yield path
 
 
@@ -86,6 +88,7 @@ def _bootstrap(recipe: Path, tag: str) -> None:
                     "--variant=minbase",
                     f"--include={packages}",
                     f"--customize-hook=tar-in {overlay} /",
+                    *_npm_hooks(recipe, Path(scratch, "npm")),
                     f"--customize-hook=copy-in {recipe / 'configure.sh'} /root",
                     '--customize-hook=chroot "$1" /root/configure.sh',
                     '--customize-hook=rm "$1/root/configure.sh"',
@@ -105,6 +108,16 @@ def _bootstrap(recipe: Path, tag: str) -> None:
         if done.returncode:
             raise SandboxError(f"building image {tag} failed:\n" + "\n".join(done.stderr.splitlines()[-20:]))
         docker("import", *_changes(recipe), str(image), tag, timeout=_BUILD_TIMEOUT_SECONDS)
+
+
+def _npm_hooks(recipe: Path, scratch: Path) -> list[str]:
+    hooks = []
+    tree = recipe / "rootfs"
+    for lock in (path for path in _files(tree) if path.name == "package-lock.json"):
+        place = lock.parent.relative_to(tree)
+        npm.install(lock.parent, scratch / place)
+        hooks.append(f"--customize-hook=copy-in {scratch / place / 'node_modules'} /{place}")
+    return hooks
 
 
 def _changes(recipe: Path) -> list[str]:
