@@ -8,6 +8,7 @@ import pytest
 from ops.connect import Server
 from ops.errors import OperatorError
 from ops.stack import SANDBOX, Stack
+from tests.e2e.edge import Edge, edge_of
 from tests.e2e.platform import Platform
 
 
@@ -18,6 +19,11 @@ def platform() -> Platform:
         return Platform(stack, stack.outputs())
     except OperatorError as error:
         pytest.fail(f"the end-to-end tests need the running platform (make up PHASE=1): {error}")
+
+
+@pytest.fixture(scope="session")
+def edge(platform: Platform) -> Edge:
+    return edge_of(platform)
 
 
 @pytest.fixture(scope="module")
