@@ -14,10 +14,10 @@ from sandbox import archives, home
 from sandbox.__main__ import prepare
 from sandbox.cloud.account import Account
 from sandbox.network import POOL
-from sandbox.services import acme
+from sandbox.services import acme, mail
 from sandbox.tidy import remove_everything
 
-# The sandbox's own choices, beside the address of its certificate authority; the rest is the default of Pulumi.yaml.
+# The sandbox's own choices, beside where its certificate authority and mail server are; the rest is the default.
 SANDBOX_CONFIG: dict[str, Any] = {
     "region": "fra1",
     "domain": "supabase.test",
@@ -26,6 +26,9 @@ SANDBOX_CONFIG: dict[str, Any] = {
     "alert_email": "operator@supabase.test",
     "protect": False,
     "ssh_allowed_cidrs": [str(POOL)],
+    "smtp_port": mail.PORT,
+    "smtp_sender": "no-reply@supabase.test",
+    "auth_signups": True,
     # Their source is out of reach of a machine that reaches only package registries.
     "source_extensions": [],
     # What runs in containers is built here: no registry is asked.
@@ -81,7 +84,12 @@ def prepare_sandbox(stack: Stack, phase: int) -> None:
     document = yaml.safe_load(path.read_text()) if path.exists() else {}
     sandbox = home.current()
     acme.ensure(sandbox)
-    chosen = {"phase": phase, "acme_directory": acme.directory_url(sandbox)}
+    mail.ensure(sandbox)
+    chosen = {
+        "phase": phase,
+        "acme_directory": acme.directory_url(sandbox),
+        "smtp_host": mail.address(sandbox),
+    }
     path.write_text(yaml.safe_dump(with_sandbox_values(document, chosen), sort_keys=False))
 
 

@@ -12,7 +12,7 @@ from sandbox.cloud.kind import Kind, Values
 from sandbox.cloud.kinds import COLLECTIONS
 from sandbox.errors import SandboxError
 from sandbox.network import service_address
-from sandbox.services import acme, ca, dns, spaces
+from sandbox.services import acme, ca, dns, mail, spaces
 from sandbox.state import Record
 from sandbox.tidy import remove_everything, tidy
 from sandbox.toolchain import docker_engine, minio_server, pulumi_cli
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     preparing = commands.add_parser("prepare", help="find or build everything that is needed")
     preparing.add_argument("--only", action="append", default=[], choices=_STEPS, help="just this; may be repeated")
     commands.add_parser("env", help="print the environment for a shell to evaluate")
-    commands.add_parser("services", help="print where DNS, ACME and object storage are, as JSON")
+    commands.add_parser("services", help="print where DNS, ACME, object storage and mails are, as JSON")
     commands.add_parser("list", help="print every resource of the account, as JSON")
     deleting = commands.add_parser("delete", help="delete a resource behind Pulumi's back, as in the control panel")
     deleting.add_argument("collection", choices=COLLECTIONS)
@@ -95,6 +95,8 @@ def _services(account: Account) -> dict[str, str]:
         "acme_directory": acme.directory_url(account.home),
         "acme_roots": str(acme.roots_file(account.home)),
         "spaces_endpoint": spaces.endpoint(account.home),
+        "mail": f"{mail.address(account.home)}:{mail.PORT}",
+        "mails": str(mail.folder(account.home)),
         "ca_file": str(ca.ca_file(account.home)),
     }
 

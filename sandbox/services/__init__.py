@@ -1,1 +1,1 @@
-"""What surrounds a droplet on the internet: DNS, a certificate authority, object storage, a package cache."""
+"""What surrounds a droplet: DNS, a certificate authority, object storage, a mail server, a package cache."""

@@ -20,6 +20,7 @@ FIELDS = {
     "routes",
     "health",
     "metrics",
+    "connections",
     "log",
 }
 REQUIRED = {"title", "phase", "role", "group", "kind", "unit", "ports", "health", "log"}
