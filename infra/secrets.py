@@ -331,8 +331,8 @@ def server_values(
     """What the server gets: every value, the keys of tokens, tokens that are still accepted.
 
     `made` has each secret's value and, if it was rotated, what it was before. Auth signs with `jwt_signing_keys`,
-    everybody else verifies with `jwks`. Both kinds of key are always in both, so that whoever verifies knows the other
-    kind before `signing_algorithm` makes Auth sign with it, and after.
+    everybody else verifies with `jwks`, which is the same whatever `signing_algorithm` says: whoever verifies knows
+    both kinds of key before Auth signs with the other one, and after.
     """
     values = {name: value for name, (value, _) in made.items()}
     before = {name: made[name][1]["value"] for name in OVERLAPPING if made[name][1]}
@@ -340,13 +340,10 @@ def server_values(
     def present_and_before(name: str) -> list[str]:
         return [values[name], *([before[name]] if name in before else [])]
 
-    kinds = [
-        [symmetric_key(secret) for secret in present_and_before("jwt_secret")],
-        [json.loads(pair) for pair in present_and_before("jwt_signing_key")],
-    ]
-    first, second = reversed(kinds) if signing_algorithm == ELLIPTIC else kinds
-    keys = [*first, *second]
-    sets = {"jwks": key_set(keys), "jwt_signing_keys": signing_keys(keys)}
+    shared = [symmetric_key(secret) for secret in present_and_before("jwt_secret")]
+    pairs = [json.loads(pair) for pair in present_and_before("jwt_signing_key")]
+    signing = [*pairs, *shared] if signing_algorithm == ELLIPTIC else [*shared, *pairs]
+    sets = {"jwks": key_set([*shared, *pairs]), "jwt_signing_keys": signing_keys(signing)}
     tokens = {f"{name}_previous": before[name] for name in before if name in ACCEPTED}
     return {**values, **halves, **sets, **tokens}
 

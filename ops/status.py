@@ -12,7 +12,8 @@ from ops.table import table
 
 SANDBOX_NOTE = """
 The cloud under it is a stand-in for DigitalOcean: droplets are containers, volumes are loop devices, alerts are
-recorded but never run. DNS (nsd), object storage (MinIO) and ACME (Pebble) are real servers beside it."""
+recorded but never run. DNS (nsd), object storage (MinIO), ACME (Pebble) and mail (aiosmtpd) are real servers
+beside it."""
 
 ROTATED_AS = {"backup_access_key": BACKUP_KEY, "backup_secret_key": BACKUP_KEY}
 
