@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-# One of `dict2items`: the provider's name, its client and the name of its secret.
+# One of `dict2items`: the provider's name, its client, the name of its secret, and perhaps its url.
 Item = Mapping[str, Any]
 
 SHARED = "HS256"
@@ -13,12 +13,14 @@ SHARED = "HS256"
 
 def auth_provider_settings(item: Item, url: str) -> dict[str, str]:
     """What may be shown of an identity provider; `url` is Auth's public address, below which people come back."""
-    prefix = _prefix(item)
+    prefix, provider = _prefix(item), item["value"]
     return {
         f"{prefix}_ENABLED": "true",
-        f"{prefix}_CLIENT_ID": str(item["value"]["client_id"]),
+        f"{prefix}_CLIENT_ID": str(provider["client_id"]),
         # Without it the start succeeds and each sign-in fails.
         f"{prefix}_REDIRECT_URI": f"{url}/callback",
+        # One that a company runs itself, such as GitHub Enterprise.
+        **({f"{prefix}_URL": str(provider["url"])} if provider.get("url") else {}),
     }
 
 

@@ -10,7 +10,7 @@ from plugins.filter.auth import auth_provider_secret, auth_provider_settings, re
 
 SECRET = "5" * 64
 PAIR, KEY = elliptic_key(), symmetric_key(SECRET)
-GITHUB = {"key": "github", "value": {"client_id": "c1", "secret": "auth_github_client_secret"}}
+GITHUB: dict[str, Any] = {"key": "github", "value": {"client_id": "c1", "secret": "auth_github_client_secret"}}
 
 
 def test_a_provider_has_all_four_variables_and_the_secret_is_apart() -> None:
@@ -19,6 +19,8 @@ def test_a_provider_has_all_four_variables_and_the_secret_is_apart() -> None:
         "GOTRUE_EXTERNAL_GITHUB_CLIENT_ID": "c1",
         "GOTRUE_EXTERNAL_GITHUB_REDIRECT_URI": "https://api.example.com/auth/v1/callback",
     }
+    own = {"key": "github", "value": {**GITHUB["value"], "url": "https://github.example.com"}}
+    assert auth_provider_settings(own, "u")["GOTRUE_EXTERNAL_GITHUB_URL"] == "https://github.example.com"
     assert auth_provider_secret(GITHUB, {"auth_github_client_secret": "s"}) == {"GOTRUE_EXTERNAL_GITHUB_SECRET": "s"}
 
 
