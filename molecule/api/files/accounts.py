@@ -1,0 +1,163 @@
+"""A person's way through Auth, as its clients go it: each step must end as promised, or the program does.
+
+usage: accounts.py make URL PUBLIC SITE    sign up, confirm by mail, sign in, join, refresh, recover; keeps the session
+       accounts.py stay URL ALGORITHM      the kept session goes on, and new tokens are signed with ALGORITHM
+       accounts.py closed URL              sign-up is refused
+"""
+
+import base64
+import email
+import email.policy
+import html
+import json
+import re
+import secrets
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+BOX, SESSION = Path("/srv/mails/box/new"), Path("/root/session.json")
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_args):
+        return None
+
+
+OPENER = urllib.request.build_opener(NoRedirect)
+
+
+def ask(method: str, url: str, body: object = None, token: str = "") -> tuple[int, dict, str]:
+    """Status, what was answered, and where to go on."""
+    headers = {"Content-Type": "application/json", "X-Real-IP": "203.0.113.7"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(url, data=data, headers=headers, method=method)  # noqa: S310
+    try:
+        with OPENER.open(request, timeout=20) as answer:
+            text, status, location = answer.read(), answer.status, answer.headers.get("Location", "")
+    except urllib.error.HTTPError as refused:
+        text, status, location = refused.read(), refused.code, refused.headers.get("Location", "")
+    return status, json.loads(text) if text.startswith(b"{") else {}, location
+
+
+def expect(seen: object, wanted: object, what: str) -> None:
+    if seen != wanted:
+        sys.exit(f"{what}: {seen!r}, not {wanted!r}")
+
+
+def part(token: str, number: int) -> dict:
+    text = token.split(".")[number]
+    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+
+
+def mailed(recipient: str, kind: str, public: str) -> str:
+    """The link of a kind that was mailed to somebody; it leads to the platform's public name."""
+    for _ in range(100):
+        for path in sorted(BOX.glob("*"), key=lambda path: path.stat().st_mtime_ns, reverse=True):
+            mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+            if mail["X-RcptTo"] != recipient:
+                continue
+            text = html.unescape(mail.get_body(("plain", "html")).get_content())
+            for link in re.findall(r"https?://[^\s\"'<>)]+", text):
+                query = urllib.parse.parse_qs(urllib.parse.urlsplit(link).query)
+                if query.get("type") == [kind]:
+                    expect(link.split("?")[0], f"{public}/verify", "the link's place")
+                    return link
+        time.sleep(0.1)
+    sys.exit(f"no mail with a link of type {kind} for {recipient}")
+
+
+def follow(url: str, link: str, public: str, site: str) -> dict[str, str]:
+    """What the browser is sent home with, after the gateway took the public prefix away."""
+    status, _, location = ask("GET", link.replace(public, url))
+    expect((status in (302, 303), location.split("#")[0].rstrip("/")), (True, site), "where the link leads")
+    return dict(urllib.parse.parse_qsl(location.partition("#")[2]))
+
+
+def found(organisation: str, owner: str) -> None:
+    """Have an organisation with an owner."""
+    query = """
+        with made as (insert into public.organizations (name, slug) values (:'name', :'name') returning id)
+        insert into public.memberships (org_id, user_id, role) select id, :'owner', 'owner' from made;
+    """
+    psql = ["psql", "-qU", "postgres", "-d", "postgres", "-v", "ON_ERROR_STOP=1"]
+    subprocess.run([*psql, "-v", f"name={organisation}", "-v", f"owner={owner}"], input=query, text=True, check=True)
+
+
+def sign_in(url: str, person: dict[str, str]) -> tuple[int, dict]:
+    status, session, _ = ask("POST", f"{url}/token?grant_type=password", person)
+    return status, session
+
+
+def make(url: str, public: str, site: str) -> None:
+    person = {"email": f"ada-{secrets.token_hex(4)}@api.test", "password": secrets.token_urlsafe(16)}
+    expect(ask("POST", f"{url}/signup", {**person, "password": "short"})[0], 422, "a short password")
+    status, user, _ = ask("POST", f"{url}/signup", person)
+    expect((status, user.get("access_token")), (200, None), "a sign-up")
+    expect(sign_in(url, person)[0], 400, "a sign-in before the address is confirmed")
+
+    link = mailed(person["email"], "signup", public)
+    home = follow(url, link, public, site)
+    expect(part(home["access_token"], 1)["email"], person["email"], "whose token it is")
+    again = follow(url, link, public, site)
+    expect(again.get("access_token"), None, "the token of a link that is used twice")
+
+    status, session = sign_in(url, person)
+    expect(status, 200, "a sign-in")
+    claims = part(session["access_token"], 1)
+    wanted = {"iss": public, "aud": "authenticated", "role": "authenticated", "aal": "aal1", "is_anonymous": False}
+    expect({name: claims.get(name) for name in wanted}, wanted, "the claims")
+    expect(claims.get("org_id"), None, "an organisation before there is one")
+    organisation = secrets.token_hex(4)
+    found(organisation, claims["sub"])
+    status, session, _ = ask(
+        "POST", f"{url}/token?grant_type=refresh_token", {"refresh_token": session["refresh_token"]}
+    )
+    expect(status, 200, "a refresh")
+    claims = part(session["access_token"], 1)
+    expect((claims.get("org_role"), len(claims.get("org_id", ""))), ("owner", 36), "the organisation in the token")
+
+    fresh = secrets.token_urlsafe(16)
+    elsewhere = urllib.parse.quote("https://elsewhere.example/steal")
+    expect(ask("POST", f"{url}/recover?redirect_to={elsewhere}", {"email": person["email"]})[0], 200, "a recovery")
+    home = follow(url, mailed(person["email"], "recovery", public), public, site)
+    expect(ask("PUT", f"{url}/user", {"password": fresh}, home["access_token"])[0], 200, "a new password")
+    expect(sign_in(url, person)[0], 400, "the old password")
+    person["password"] = fresh
+    status, session = sign_in(url, person)
+    expect(status, 200, "the new password")
+
+    forged = session["access_token"][:-6] + "AAAAAA"
+    expect(ask("GET", f"{url}/user", token=forged)[0] // 100, 4, "a forged token")
+    expect(ask("GET", f"{url}/user", token=session["access_token"])[0], 200, "one's own account")
+    SESSION.write_text(json.dumps({"person": person, "session": session}))
+
+
+def stay(url: str, algorithm: str) -> None:
+    kept = json.loads(SESSION.read_text())
+    token, refresh = kept["session"]["access_token"], kept["session"]["refresh_token"]
+    expect(ask("GET", f"{url}/user", token=token)[0], 200, "the token from before")
+    status, session, _ = ask("POST", f"{url}/token?grant_type=refresh_token", {"refresh_token": refresh})
+    expect(status, 200, "the session from before")
+    header = part(session["access_token"], 0)
+    expect(header["alg"], algorithm, "what signs")
+    _, published, _ = ask("GET", f"{url}/.well-known/jwks.json")
+    names = [key["kid"] for key in published["keys"]]
+    expect(header["kid"] in names, algorithm == "ES256", "the key is published")
+    expect(ask("GET", f"{url}/user", token=session["access_token"])[0], 200, "the new token")
+    SESSION.write_text(json.dumps({**kept, "session": session}))
+
+
+def closed(url: str) -> None:
+    person = {"email": f"eve-{secrets.token_hex(4)}@api.test", "password": secrets.token_urlsafe(16)}
+    status, answer, _ = ask("POST", f"{url}/signup", person)
+    expect((status, answer.get("error_code")), (422, "signup_disabled"), "a sign-up")
+
+
+{"make": make, "stay": stay, "closed": closed}[sys.argv[1]](*sys.argv[2:])
