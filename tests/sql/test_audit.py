@@ -17,6 +17,7 @@ def test_every_table_that_clients_could_reach_is_protected(platform: Cluster) ->
         "gold": (0, 0, []),
         "public": (4, 4, []),
         "realtime": (0, 0, []),
+        "rest": (0, 0, []),
         "storage": (0, 0, []),
     }
 

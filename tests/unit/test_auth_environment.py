@@ -1,14 +1,11 @@
 """The environment that the role writes for Auth, rendered by Ansible: golden files, and upstream's names."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.unit.environment_files import rendered, variables_in
 from tests.unit.project import ROOT, components, read_yaml
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -71,53 +68,14 @@ FULL = {
 }
 
 
-def rendered(variables: dict[str, Any], folder: Path) -> dict[str, str]:
-    """Both files as the role's templates make them."""
-    play = {
-        "hosts": "localhost",
-        "connection": "local",
-        "gather_facts": False,
-        "vars": variables,
-        "vars_files": [
-            *(str(path) for path in sorted((ROOT / "playbooks/group_vars/all").glob("*.yml"))),
-            str(ROOT / "roles/auth/defaults/main.yml"),
-            str(ROOT / "roles/auth/vars/main.yml"),
-        ],
-        "tasks": [
-            {
-                "ansible.builtin.template": {
-                    "src": str(ROOT / f"roles/auth/templates/{name}.env.j2"), "dest": str(folder / name),
-                    "mode": "0600",
-                }
-            }
-            for name in ("settings", "secrets")
-        ],
-    }  # fmt: skip
-    (folder / "play.yml").write_text(json.dumps([play]))
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("ansible-playbook")), "--inventory", "localhost,", "play.yml"],
-        cwd=folder,
-        env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_STRATEGY": "linear"},
-        text=True,
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return {name: (folder / name).read_text() for name in ("settings", "secrets")}
-
-
-def variables_in(text: str) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in text.splitlines() if not line.startswith("#"))
-
-
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return rendered(FULL, tmp_path_factory.mktemp("full"))
+    return rendered("auth", FULL, tmp_path_factory.mktemp("full"))
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return rendered(PLAIN, tmp_path_factory.mktemp("plain"))
+    return rendered("auth", PLAIN, tmp_path_factory.mktemp("plain"))
 
 
 @pytest.mark.parametrize("name", ["settings", "secrets"])

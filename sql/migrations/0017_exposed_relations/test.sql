@@ -6,7 +6,7 @@ select results_eq(
     from tenancy.exposed_schemas as s
     order by 1
   $$,
-  array['gold', 'public'],
+  array['gold', 'public', 'rest'],
   'the schemas of ours that clients reach are exactly these'
 );
 

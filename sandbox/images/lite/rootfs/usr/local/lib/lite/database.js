@@ -21,6 +21,7 @@ export function connection(uri, options = {}) {
   const url = new URL(uri);
   const mode = url.searchParams.get("sslmode") ?? "prefer";
   const root = url.searchParams.get("sslrootcert");
+  const name = url.searchParams.get("application_name");
   url.search = "";
   const verified = { ca: root ? readFileSync(root) : undefined, rejectUnauthorized: true };
   const ssl = {
@@ -34,7 +35,13 @@ export function connection(uri, options = {}) {
   if (ssl === undefined) throw new Error(`unknown sslmode ${mode}`);
   return {
     url: url.href,
-    postgresOptions: { ...options, types: { ...TIMES, ...options.types }, ssl, onnotice: () => {} },
+    postgresOptions: {
+      ...options,
+      connection: { ...(name ? { application_name: name } : {}), ...options.connection },
+      types: { ...TIMES, ...options.types },
+      ssl,
+      onnotice: () => {},
+    },
   };
 }
 

@@ -1,4 +1,5 @@
 // PostgREST's ports, paths and answers around lite's data API.
+import { readFileSync } from "node:fs";
 import { serve } from "@hono/node-server";
 import { App } from "@supabase/lite";
 import postgres from "postgres";
@@ -15,6 +16,9 @@ const HOOK = /^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$/;
 
 const problem = (status, code, message, headers = {}) =>
   Response.json({ code, details: null, hint: null, message }, { status, headers });
+
+// A value, or the content of the file that `@` names.
+const contentOf = (value) => (value.startsWith("@") ? readFileSync(value.slice(1), "utf8").trim() : value);
 
 // As many requests at once as there are connections; who waits too long is told so.
 class Slots {
@@ -88,7 +92,7 @@ export async function start(settings, log) {
     hook,
     introspectAs: INTROSPECTS_AS,
   });
-  const exchange = new Exchange(await keySet(settings.PGRST_JWT_SECRET), {
+  const exchange = new Exchange(await keySet(contentOf(settings.PGRST_JWT_SECRET)), {
     audience: settings.PGRST_JWT_AUD,
     remembered: settings.PGRST_JWT_CACHE_MAX_ENTRIES,
   });
@@ -225,6 +229,14 @@ export async function start(settings, log) {
   if (settings.PGRST_DB_CHANNEL_ENABLED) void listen();
   else schedule("start");
   process.on("SIGUSR1", () => schedule("SIGUSR1"));
+  process.on("SIGUSR2", async () => {
+    try {
+      exchange.use(await keySet(contentOf(settings.PGRST_JWT_SECRET)));
+      log("keys read again");
+    } catch (error) {
+      log(`keys not read again, the old ones stay: ${error.message}`);
+    }
+  });
 
   async function ready() {
     if (!state.ready) return false;

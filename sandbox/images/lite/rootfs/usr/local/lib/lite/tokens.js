@@ -64,6 +64,11 @@ export class Exchange {
     this.remembered = remembered;
   }
 
+  use(keys) {
+    this.keys = keys;
+    this.#seen.clear();
+  }
+
   // The claims of a token that one of the keys signed and that is valid now.
   async claims(token) {
     let known = this.#seen.get(token);
