@@ -109,7 +109,8 @@ export async function start(settings, log) {
     studio: { enabled: false },
     options: { server: { apiKeys: false, disableStudio: true, middlewares: [knownClaims] } },
   });
-  const slots = new Slots(pool, settings.PGRST_DB_POOL_ACQUISITION_TIMEOUT);
+  // Lite asks for things beside a request's transaction now and then; who holds a connection never waits for another's.
+  const slots = new Slots(Math.max(pool - 1, 1), settings.PGRST_DB_POOL_ACQUISITION_TIMEOUT);
   const state = { ready: false, loads: 0, failures: 0 };
 
   async function answer(incoming) {
