@@ -9,7 +9,12 @@ import pytest
 from sandbox import image
 from sandbox.home import REPOSITORY
 
-LOCKS = [path for path in REPOSITORY.rglob("package-lock.json") if "node_modules" not in path.parts]
+LOCKS = [
+    path
+    for folder in ("sandbox", "tests")
+    for path in (REPOSITORY / folder).rglob("package-lock.json")
+    if "node_modules" not in path.parts
+]
 every_lock = pytest.mark.parametrize("path", LOCKS, ids=lambda path: str(path.relative_to(REPOSITORY)))
 
 
