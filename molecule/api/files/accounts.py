@@ -3,11 +3,14 @@
 usage: accounts.py make URL PUBLIC SITE    sign up, confirm by mail, sign in, join, refresh, recover; keeps the session
        accounts.py stay URL ALGORITHM      the kept session goes on, and new tokens are signed with ALGORITHM
        accounts.py closed URL              sign-up is refused
+       accounts.py whole URL               second factors, administration and limits, which only the real service has;
+                                           the service role's token on standard input
 """
 
 import base64
 import email
 import email.policy
+import hmac
 import html
 import json
 import re
@@ -31,9 +34,11 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 OPENER = urllib.request.build_opener(NoRedirect)
 
 
-def ask(method: str, url: str, body: object = None, token: str = "") -> tuple[int, dict, str]:
+def ask(
+    method: str, url: str, body: object = None, token: str = "", address: str = "203.0.113.7"
+) -> tuple[int, dict, str]:
     """Status, what was answered, and where to go on."""
-    headers = {"Content-Type": "application/json", "X-Real-IP": "203.0.113.7"}
+    headers = {"Content-Type": "application/json", "X-Real-IP": address}
     if token:
         headers["Authorization"] = f"Bearer {token}"
     data = json.dumps(body).encode() if body is not None else None
@@ -160,4 +165,37 @@ def closed(url: str) -> None:
     expect((status, answer.get("error_code")), (422, "signup_disabled"), "a sign-up")
 
 
-{"make": make, "stay": stay, "closed": closed}[sys.argv[1]](*sys.argv[2:])
+def one_time(secret: str) -> str:
+    """The code of an authenticator app (RFC 6238) at this moment."""
+    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+    digest = hmac.digest(key, int(time.time() // 30).to_bytes(8), "sha1")
+    start = digest[-1] & 15
+    return f"{(int.from_bytes(digest[start : start + 4]) & 0x7FFFFFFF) % 10**6:06}"
+
+
+def whole(url: str) -> None:
+    service = sys.stdin.read().strip()
+    token = json.loads(SESSION.read_text())["session"]["access_token"]
+    status, factor, _ = ask("POST", f"{url}/factors", {"factor_type": "totp", "friendly_name": "phone"}, token)
+    expect(status, 200, "a second factor")
+    _, challenge, _ = ask("POST", f"{url}/factors/{factor['id']}/challenge", {}, token)
+    wrong = {"challenge_id": challenge["id"], "code": "000000"}
+    expect(ask("POST", f"{url}/factors/{factor['id']}/verify", wrong, token)[0], 422, "a wrong code")
+    right = {"challenge_id": challenge["id"], "code": one_time(factor["totp"]["secret"])}
+    status, session, _ = ask("POST", f"{url}/factors/{factor['id']}/verify", right, token)
+    expect(status, 200, "the right code")
+    expect(part(session["access_token"], 1)["aal"], "aal2", "the level of the session")
+
+    expect(ask("GET", f"{url}/admin/users", token=token)[0], 403, "administration with a person's token")
+    status, listed, _ = ask("GET", f"{url}/admin/users", token=service)
+    expect((status, len(listed["users"]) > 0), (200, 1), "administration with the service role's token")
+    invited = f"bea-{secrets.token_hex(4)}@api.test"
+    expect(ask("POST", f"{url}/invite", {"email": invited}, service)[0], 200, "an invitation")
+
+    nobody = {"email": "nobody@api.test"}
+    seen = {ask("POST", f"{url}/recover", nobody, address="203.0.113.8")[0] for _ in range(40)}
+    expect(seen, {200, 429}, "forty requests for mails")
+    expect(ask("POST", f"{url}/recover", nobody, address="203.0.113.9")[0], 200, "another address")
+
+
+{"make": make, "stay": stay, "closed": closed, "whole": whole}[sys.argv[1]](*sys.argv[2:])
