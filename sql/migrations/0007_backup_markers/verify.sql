@@ -1,4 +1,4 @@
--- The heartbeat can be written, and nobody but superusers reads or writes it.
+-- The heartbeat can be written, and nobody but superusers writes it, or reads it unless he reads everything.
 do $$
 declare
   others text;
@@ -13,8 +13,11 @@ begin
   where
     not r.rolsuper
     and (
-      has_schema_privilege(r.oid, 'backup', 'usage, create')
-      or has_table_privilege(r.oid, 'backup.markers', 'select, insert, update, delete, truncate, references, trigger')
+      has_schema_privilege(r.oid, 'backup', 'create')
+      or has_table_privilege(r.oid, 'backup.markers', 'insert, update, delete, truncate, references, trigger')
+      -- Who reads everything, as the dashboard does, reads this too.
+      or not pg_has_role(r.oid, 'pg_read_all_data', 'usage')
+      and (has_schema_privilege(r.oid, 'backup', 'usage') or has_table_privilege(r.oid, 'backup.markers', 'select'))
     )
     and r.rolname !~ '^pg_';
 
