@@ -334,12 +334,15 @@ def test_the_document_at_the_root_has_what_the_role_may_use(rest: Service) -> No
         "/profiles?id=eq.1';drop table x;--",
         "/profiles?select=%00",
         "/%2e%2e/%2e%2e/etc/passwd",
+        "/%ff%fe",
+        "/profiles?display_name=eq.a%00b",
         "/profiles?order=id;select",
         "/rpc/%22;select",
     ],
 )
 def test_odd_requests_are_refused_and_harm_nothing(rest: Service, path: str) -> None:
     assert 400 <= rest.ask(path.replace(" ", "%20"), USER).status < 500
+    assert rest.ask(path.replace(" ", "%20"), USER, method="TRACE").status == 405
     assert rest.ask("/ready", port=ADMIN_PORT).status == 200
 
 

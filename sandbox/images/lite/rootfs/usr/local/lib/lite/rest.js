@@ -12,10 +12,19 @@ const INSIDE = "/rest/v1";
 // The role that may look at everything which is served.
 const INTROSPECTS_AS = "service_role";
 const RETRY_MILLISECONDS = 1000;
+const METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
 const HOOK = /^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$/;
 
 const problem = (status, code, message, headers = {}) =>
   Response.json({ code, details: null, hint: null, message }, { status, headers });
+
+function isEncoded(path) {
+  try {
+    return Boolean(decodeURIComponent(path));
+  } catch {
+    return false;
+  }
+}
 
 // A value, or the content of the file that `@` names.
 const contentOf = (value) => (value.startsWith("@") ? readFileSync(value.slice(1), "utf8").trim() : value);
@@ -114,7 +123,11 @@ export async function start(settings, log) {
   const state = { ready: false, loads: 0, failures: 0 };
 
   async function answer(incoming) {
+    if (!METHODS.includes(incoming.method)) {
+      return problem(405, "PGRST117", `Unsupported HTTP method: ${incoming.method}`);
+    }
     const url = new URL(incoming.url);
+    if (!isEncoded(url.pathname)) return problem(404, "PGRST125", "Invalid path specified in request URL");
     const headers = new Headers(incoming.headers);
     const token = bearer(headers.get("authorization"));
     headers.delete("authorization");
