@@ -55,7 +55,7 @@ PLAIN: dict[str, Any] = {
 }  # fmt: skip
 FULL = {
     **PLAIN,
-    "platform_mail": {"host": "mail.example.com", "port": 2525, "user": "alice", "sender": "no-reply@example.com"},
+    "platform_mail": {"host": "mail.example.com", "port": 2525.0, "user": "alice", "sender": "no-reply@example.com"},
     "platform_accounts": {
         "signups": True,
         "site_url": "https://app.example.com",
