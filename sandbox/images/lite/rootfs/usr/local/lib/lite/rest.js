@@ -128,6 +128,7 @@ export async function start(settings, log) {
     }
     const url = new URL(incoming.url);
     if (!isEncoded(url.pathname)) return problem(404, "PGRST125", "Invalid path specified in request URL");
+    if (/%00/.test(url.search)) return problem(400, "22021", 'invalid byte sequence for encoding "UTF8": 0x00');
     const headers = new Headers(incoming.headers);
     const token = bearer(headers.get("authorization"));
     headers.delete("authorization");
