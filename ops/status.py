@@ -1,6 +1,7 @@
 """`make status`: every component with version, real or stand-in, address and health, asked now."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,7 +41,7 @@ print(json.dumps({check["name"]: state(check) for check in json.load(sys.stdin)}
 
 
 def component_rows(outputs: dict[str, Any]) -> list[dict[str, str]]:
-    """One row per installed component: component, version, kind, url, health."""
+    """One row per installed component: component, version, kind, url, health, and what a stand-in is."""
     installed = [row for row in components.load().of_phase(int(outputs["phase"])) if not row.planned]
     question = [
         {"name": row.name, "unit": row.unit, "port": row.port(row.health_port), "http": row.health_http}
@@ -48,17 +49,21 @@ def component_rows(outputs: dict[str, Any]) -> list[dict[str, str]]:
     ]
     with Server(outputs) as server:
         health = json.loads(server.python(PROBE, json.dumps(question)))
-    versions = {entry["name"]: entry for entry in outputs["audit"]["server"]["components"]}
+    audited = {entry["name"]: entry for entry in outputs["audit"]["server"]["components"]}
     return [
-        {
-            "component": row.title,
-            "version": versions.get(row.name, {}).get("version") or "unknown",
-            "kind": "real",
-            "url": _address(row, outputs),
-            "health": health[row.name],
-        }
+        {**identity(row.title, audited.get(row.name)), "url": _address(row, outputs), "health": health[row.name]}
         for row in installed
     ]
+
+
+def identity(title: str, audited: Mapping[str, Any] | None) -> dict[str, str]:
+    """Which program answers as a component, from the audit's row: a stand-in is never called by the real one's name."""
+    if audited is None:
+        return {"component": title, "version": "unknown", "kind": "unknown", "stand_in": ""}
+    if audited["stand_in"]:
+        shown = {"component": f"stand-in for {title}", "version": "none", "kind": "stand-in"}
+        return {**shown, "stand_in": audited["stand_in"]}
+    return {"component": title, "version": audited["version"] or "unknown", "kind": "real", "stand_in": ""}
 
 
 def _address(row: components.Component, outputs: dict[str, Any]) -> str:
@@ -100,6 +105,9 @@ def show_status(stack: Stack, outputs: dict[str, Any], form: str) -> None:
     header = ["component", "version", "kind", "url", "health"]
     print(f"\n{stack.name}: phase {outputs['phase']}, {outputs['domain']} at {outputs['address']}\n")
     print(table(header, [[row[column] for column in header] for row in rows]))
+    stand_ins = list(dict.fromkeys(row["stand_in"] for row in rows if row["stand_in"]))
+    if stand_ins:
+        print("\n" + "\n".join(["Stand-ins, where no image is in reach:", *(f"  {line}" for line in stand_ins)]))
     if secrets:
         print("\n" + table(["secret", "due", "at", "run"], secrets))
     if stack.is_sandbox:

@@ -95,13 +95,23 @@ def package_version(properties: Mapping[str, str]) -> str | None:
     return output("dpkg-query", "--show", "--showformat=${Version}", owner) or None if owner else None
 
 
-def containers(text: str) -> dict[str, dict[str, str]]:
-    """Image and digest by unit, from `podman ps --all --format json`."""
+def containers(text: str) -> dict[str, dict[str, str | None]]:
+    """The image of each unit's container, from `podman ps --all --format json`.
+
+    A stand-in runs under the name of the image it stands in for; only its label tells, and it has no version of that.
+    """
     found = {}
     for row in json.loads(text or "[]"):
-        unit = (row.get("Labels") or {}).get("PODMAN_SYSTEMD_UNIT")
-        if unit:
-            found[unit] = {"image": row["Image"], "id": row["ImageID"]}
+        labels = row.get("Labels") or {}
+        if "PODMAN_SYSTEMD_UNIT" in labels:
+            stand_in = labels.get("stand-in")
+            version = None if stand_in else row["Image"].rpartition(":")[2]
+            found[labels["PODMAN_SYSTEMD_UNIT"]] = {
+                "image": row["Image"],
+                "id": row["ImageID"],
+                "version": version,
+                "stand_in": stand_in,
+            }
     return found
 
 
@@ -115,18 +125,20 @@ def component_rows(components: Mapping[str, Mapping[str, Any]]) -> list[dict[str
         unit = str(components[name]["unit"])
         properties = facts.get(unit, {})
         present = properties.get("LoadState") == "loaded"
-        image = running.get(unit)
+        image = running.get(unit, {})
         packaged = present and components[name]["kind"] == "package"
+        identity = image.get("id")
         rows.append(
             {
                 "name": name,
                 "unit": unit,
                 "state": properties["ActiveState"] if present else "absent",
-                "version": package_version(properties) if packaged else None,
-                "image": image["image"] if image else None,
-                "digest": output("podman", "image", "inspect", "--format={{.Digest}}", image["id"]).strip() or None
-                if image
+                "version": package_version(properties) if packaged else image.get("version"),
+                "image": image.get("image"),
+                "digest": output("podman", "image", "inspect", "--format={{.Digest}}", identity).strip() or None
+                if identity
                 else None,
+                "stand_in": image.get("stand_in"),
             }
         )
     return rows

@@ -1,9 +1,9 @@
-"""What `make status` says of secrets."""
+"""What `make status` says of secrets, and of stand-ins."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from ops.status import secret_rows
+from ops.status import identity, secret_rows
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -35,3 +35,22 @@ def test_an_open_overlap_is_mentioned_from_its_first_day() -> None:
     assert secret_rows(outputs({"name": "jwt_secret", "previous": previous}), NOW) == [
         ["jwt_secret", "the end of the one before", "2026-07-01T00:00:00Z", "make rotate SECRET=jwt_secret FINISH=1"]
     ]
+
+
+def test_a_stand_in_is_not_called_by_the_name_of_what_it_stands_in_for() -> None:
+    row = identity("Gateway (Kong)", {"version": None, "stand_in": "Kong: nginx with Lua"})
+    assert row == {
+        "component": "stand-in for Gateway (Kong)",
+        "version": "none",
+        "kind": "stand-in",
+        "stand_in": "Kong: nginx with Lua",
+    }
+
+
+def test_the_real_one_has_its_version() -> None:
+    row = identity("Gateway (Kong)", {"version": "3.9.3", "stand_in": None})
+    assert (row["component"], row["version"], row["kind"]) == ("Gateway (Kong)", "3.9.3", "real")
+
+
+def test_what_the_audit_has_not_seen_is_unknown() -> None:
+    assert identity("Gateway (Kong)", None)["kind"] == "unknown"

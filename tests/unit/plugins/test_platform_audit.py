@@ -77,9 +77,15 @@ def test_units_are_told_apart() -> None:
 def test_containers_belong_to_units() -> None:
     row = {"Image": "registry.test/x:1", "ImageID": "abc", "Labels": {"PODMAN_SYSTEMD_UNIT": "x.service"}}
     assert containers(json.dumps([row, {"Image": "y", "ImageID": "d", "Labels": None}])) == {
-        "x.service": {"image": "registry.test/x:1", "id": "abc"}
+        "x.service": {"image": "registry.test/x:1", "id": "abc", "version": "1", "stand_in": None}
     }
     assert containers("") == {}
+
+
+def test_a_stand_in_has_not_the_version_of_what_it_stands_in_for() -> None:
+    labels = {"PODMAN_SYSTEMD_UNIT": "x.service", "stand-in": "X: a shell script"}
+    (found,) = containers(json.dumps([{"Image": "registry.test/x:1", "ImageID": "abc", "Labels": labels}])).values()
+    assert (found["version"], found["stand_in"]) == (None, "X: a shell script")
 
 
 @pytest.mark.parametrize(
