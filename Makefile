@@ -1,12 +1,13 @@
 # `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down status drift verify backup restore-point restore restore-drill rotate ssh psql logs env preview test test-fast lint unit sql molecule integration e2e bench lock
+.PHONY: help up down status drift verify backup restore-point restore restore-drill rotate images-bundle ssh psql logs env preview test test-fast lint unit sql molecule integration e2e bench lock
 
 PHASE ?= 4
 STACK ?= sandbox
 FORMAT ?= table
 NAME ?= rerun
+FOLDER ?= images
 TYPE ?= incr
 
 VENV := .cache/venv
@@ -51,6 +52,9 @@ restore-drill: $(READY) ## rehearse a restore beside the live platform: TARGET_N
 
 rotate: $(READY) ## a new secret, everywhere: SECRET=db_password|jwt|service_role|NAME; FINISH=1 ends an overlap
 	@$(PY) -m ops rotate --stack $(STACK) $(if $(FINISH),--finish) -- $(or $(SECRET),none)
+
+images-bundle: $(READY) ## archives of every image, for platforms that reach no registry: FOLDER=images
+	@$(PY) -m ops images-bundle "$(FOLDER)"
 
 ssh: $(READY) ## a shell on the server
 	@$(PY) -m ops ssh --stack $(STACK)

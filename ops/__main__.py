@@ -11,6 +11,7 @@ from ops.backup import backup, restore_point
 from ops.connect import logs, psql, ssh
 from ops.drift import drift
 from ops.errors import OperatorError
+from ops.images_bundle import images_bundle
 from ops.restore import restore
 from ops.restore_drill import restore_drill
 from ops.rotate import rotate
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
         "restore",
         "restore-drill",
     )
-    for name in (*names, "rotate", "ssh", "psql", "logs", "env"):
+    for name in (*names, "rotate", "ssh", "psql", "logs", "env", "images-bundle"):
         command = commands.add_parser(name)
         command.add_argument("--stack", default=SANDBOX)
         if name in {"up", "preview"}:
@@ -60,6 +61,8 @@ def main(arguments: list[str]) -> int:
         if name == "rotate":
             command.add_argument("secret")
             command.add_argument("--finish", action="store_true")
+        if name == "images-bundle":
+            command.add_argument("folder")
         if name == "logs":
             command.add_argument("component", nargs="?")
     options = parser.parse_args(arguments)
@@ -82,6 +85,7 @@ def main(arguments: list[str]) -> int:
         "psql": lambda: psql(stack),
         "logs": lambda: logs(stack, options.component),
         "env": lambda: show_environment(stack),
+        "images-bundle": lambda: images_bundle(options.folder),
     }
     try:
         run[options.command]()
