@@ -39,7 +39,6 @@ PLUGINS = (
 )
 DEFAULT_SECONDS = 60
 DEFAULT_BODY_MB = 8
-CONNECT_SECONDS = 5
 REQUEST_ID = "X-Request-Id"
 # What browsers may read of an answer besides what they always may.
 EXPOSED = (
@@ -141,18 +140,19 @@ def kong_configuration(
     limits: Mapping[str, int],
     origins: Sequence[str],
     redis: Mapping[str, Any],
+    connect_seconds: int,
 ) -> dict[str, Any]:
     """The whole declarative file as data.
 
     `secrets` are the platform's: the keys by name, and those still accepted as `<name>_previous`. `limits` are requests
     a minute: `client` for one address, `service` for the service role, per route. `redis` has host, port, username and
-    password of the counters.
+    password of the counters. `connect_seconds` is how long a request waits for a service that restarts.
     """
     routes = gateway_routes(components, phase)
     opened = [route for route in routes if route.access != "closed"]
     return {
         "_format_version": "3.0",
-        "services": [_service(route) for route in opened],
+        "services": [_service(route, connect_seconds) for route in opened],
         "routes": [_kong_route(route) for route in routes if route.access == "closed"],
         "consumers": [*(_consumer(name, names, secrets) for name, names in CONSUMERS.items()), {"username": NOBODY}],
         "plugins": [
@@ -163,12 +163,14 @@ def kong_configuration(
     }
 
 
-def _service(route: Route) -> dict[str, Any]:
+def _service(route: Route, connect_seconds: int) -> dict[str, Any]:
     # One for each route, because Kong keeps timeouts with the service.
     return {
         "name": route.name,
         "url": f"http://{route.component}:{route.port}{route.to}",
-        "connect_timeout": CONNECT_SECONDS * 1000,
+        # A request waits while it connects, and is sent once: whatever failed after that may have been done.
+        "retries": 0,
+        "connect_timeout": connect_seconds * 1000,
         "read_timeout": route.seconds * 1000,
         "write_timeout": route.seconds * 1000,
         "routes": [_kong_route(route)],
@@ -292,6 +294,35 @@ def _closed(route: Route) -> Plugin:
     return _on(route, "request-termination", {"status_code": 403, "message": "This endpoint is not public"})
 
 
+def kong_peers(components: Components, phase: int) -> list[str]:
+    """The components that requests are led to."""
+    return list(_by_component([route for route in gateway_routes(components, phase) if route.access != "closed"]))
+
+
+def kong_passing(components: Components, phase: int) -> dict[str, dict[str, Any]]:
+    """What the edge must let through for a component's routes: its largest body, whether unbuffered, how long at most.
+
+    Planned components count: their names answer before they do.
+    """
+    there = {name: {**row, "planned": False} for name, row in components.items()}
+    opened = [route for route in gateway_routes(there, phase) if route.access != "closed"]
+    return {
+        component: {
+            "body": "0" if any(r.streams for r in own) else f"{max(r.body_mb for r in own)}m",
+            "streams": any(r.streams for r in own),
+            "seconds": max(r.seconds for r in own),
+        }
+        for component, own in _by_component(opened).items()
+    }
+
+
+def _by_component(routes: Sequence[Route]) -> dict[str, list[Route]]:
+    found: dict[str, list[Route]] = {}
+    for route in routes:
+        found.setdefault(route.component, []).append(route)
+    return found
+
+
 def kong_plugins(_components: Components) -> str:
     """The plugins that the configuration uses, as KONG_PLUGINS takes them: the list replaces Kong's own."""
     return ",".join(PLUGINS)
@@ -316,6 +347,8 @@ class FilterModule:
         return {
             "kong_configuration": kong_configuration,
             "kong_largest_body": kong_largest_body,
+            "kong_passing": kong_passing,
+            "kong_peers": kong_peers,
             "kong_plugins": kong_plugins,
             "kong_probe": kong_probe,
         }

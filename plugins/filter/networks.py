@@ -1,7 +1,7 @@
-"""Tells networks and addresses from what is none."""
+"""Networks and addresses: what is one, and which belongs to whom."""
 
 import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 
@@ -18,6 +18,22 @@ def in_network(address: str, network: str) -> bool:
         return False
 
 
+def component_address(components: Mapping[str, Mapping[str, Any]], component: str, subnet: str) -> str:
+    """The address of a component's container on the bridge; empty where the table gives it none."""
+    number = components.get(component, {}).get("address")
+    return str(ipaddress.ip_network(subnet)[int(number)]) if number else ""
+
+
+def link_address(address: str) -> str:
+    """The hardware address that goes with an address: others know it by heart, and it outlives a restart."""
+    return ":".join(["02", "00", *(f"{octet:02x}" for octet in ipaddress.IPv4Address(address).packed)])
+
+
+def lower_half(subnet: str) -> str:
+    """The first half of a network: addresses for whoever asks. The second one's are given by name."""
+    return str(next(ipaddress.ip_network(subnet).subnets()))
+
+
 def _is_network(text: str) -> bool:
     try:
         ipaddress.ip_network(text)
@@ -31,4 +47,10 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """The filters by name."""
-        return {"in_network": in_network, "not_networks": not_networks}
+        return {
+            "component_address": component_address,
+            "in_network": in_network,
+            "link_address": link_address,
+            "lower_half": lower_half,
+            "not_networks": not_networks,
+        }

@@ -12,6 +12,8 @@ from infra import components
 from tests.e2e.platform import Platform
 
 HTTPS = components.load()["nginx"].port("https")
+# Longer than a request waits for a container that restarts.
+TIMEOUT_SECONDS = 75
 
 # A header may come twice.
 type Headers = Sequence[tuple[str, str]]
@@ -45,7 +47,7 @@ class Edge:
 
     def connect(self, name: str, context: ssl.SSLContext | None = None) -> ssl.SSLSocket:
         """Shake hands under a name."""
-        plain = socket.create_connection((self.address, HTTPS), timeout=10)
+        plain = socket.create_connection((self.address, HTTPS), timeout=TIMEOUT_SECONDS)
         return (context or self.context).wrap_socket(plain, server_hostname=name)
 
     def ask(

@@ -1,11 +1,16 @@
-"""Runs in a container beside the gateway: services that answer with what they were asked, and counters like Redis'."""
+"""Runs in a container beside the gateway: services that answer with what they were asked, and counters like Redis'.
+
+Where ASKED names a file, each path that was asked for is a line of it.
+"""
 
 import json
+import os
 import socketserver
 import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 REDIS_PORT = 6379
 USER, PASSWORD = "gateway", "counters"
@@ -20,6 +25,9 @@ class Echo(BaseHTTPRequestHandler):
             length = self.read_chunks()
         else:
             self.rfile.read(length)
+        if "ASKED" in os.environ:
+            with Path(os.environ["ASKED"]).open("a") as asked:
+                asked.write(f"{self.path}\n")
         if "sleep=" in self.path:
             time.sleep(float(self.path.split("sleep=")[1]))
         body = json.dumps(

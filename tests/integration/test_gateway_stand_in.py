@@ -69,6 +69,7 @@ def document(**changes: Any) -> str:
             "username": gateway_upstreams.USER,
             "password": gateway_upstreams.PASSWORD,
         },
+        "connect_seconds": START_SECONDS,
     }
     return yaml.safe_dump(kong_configuration(table(), 4, **{**inputs, **changes}), sort_keys=False)
 
@@ -142,13 +143,14 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
             "DECLARATIVE_CONFIG": "/etc/gateway/kong.yml",
             "ADMIN_LISTEN": "off",
             "ADMIN_GUI_LISTEN": "off",
-            "PROXY_LISTEN": f"0.0.0.0:{PROXY}",
+            "PROXY_LISTEN": f"0.0.0.0:{PROXY} reuseport backlog=16384",
             "STATUS_LISTEN": f"0.0.0.0:{STATUS}",
             "PLUGINS": kong_plugins({}),
             "TRUSTED_IPS": nearby,
             "REAL_IP_HEADER": "X-Real-IP",
             "PORT_MAPS": f"443:{PROXY}",
             "NGINX_WORKER_PROCESSES": "1",
+            "UPSTREAM_KEEPALIVE_POOL_SIZE": "0",
         }
         made = Gateway("", folder)
         made.declare(document())

@@ -14,6 +14,7 @@ FIELDS = {
     "group",
     "kind",
     "unit",
+    "address",
     "ports",
     "vhosts",
     "paths",
@@ -59,6 +60,14 @@ def test_a_row_is_planned_exactly_while_its_role_is_missing() -> None:
 def test_ports_are_unique_on_one_machine() -> None:
     counted = Counter(port["port"] for row in components().values() for port in row["ports"])
     assert not [port for port, times in counted.items() if times > 1]
+
+
+def test_every_container_has_an_address_of_its_own_that_nobody_else_is_given() -> None:
+    addresses = {name: row.get("address") for name, row in components().items()}
+    for name, row in components().items():
+        assert (addresses[name] in range(200, 255)) is (row["kind"] == "container"), name
+    given = [address for address in addresses.values() if address]
+    assert len(given) == len(set(given))
 
 
 def test_ports_have_a_name_and_a_known_bind() -> None:

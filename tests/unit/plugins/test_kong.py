@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from plugins.filter.kong import PLUGINS, gateway_routes, kong_configuration, kong_largest_body, kong_plugins, kong_probe
+from plugins.filter.kong import (
+    PLUGINS,
+    gateway_routes,
+    kong_configuration,
+    kong_largest_body,
+    kong_passing,
+    kong_peers,
+    kong_plugins,
+    kong_probe,
+)
 from tests.unit.project import components
 
 GOLDEN = Path(__file__).parent / "golden" / "kong.json"
@@ -34,6 +43,7 @@ def rendered(table: dict[str, dict[str, Any]] | None = None, phase: int = 4, **c
         "limits": {"client": 6000, "service": 60000},
         "origins": ["*"],
         "redis": {"host": "10.0.0.1", "port": 1234, "username": "gateway", "password": "counters"},
+        "connect_seconds": 60,
     }
     return kong_configuration(table or everything(), phase, **{**inputs, **changes})
 
@@ -155,6 +165,24 @@ def test_plugins_are_declared_once_for_their_scope() -> None:
 def test_the_largest_body_is_that_of_the_table_or_none_where_one_streams() -> None:
     assert kong_largest_body(everything(), 1) == "8m"
     assert kong_largest_body(everything(), 3) == "0"
+
+
+def test_a_request_waits_while_it_connects_and_is_never_sent_twice() -> None:
+    for service in rendered(connect_seconds=7)["services"]:
+        assert (service["connect_timeout"], service["retries"]) == (7000, 0)
+
+
+def test_the_edge_lets_through_what_the_routes_take() -> None:
+    passing = kong_passing(components(), 4)
+    assert passing["rest"] == {"body": "8m", "streams": False, "seconds": 60}
+    assert passing["auth"]["body"] == "1m"
+    assert passing["storage"] == {"body": "0", "streams": True, "seconds": 300}
+    assert "realtime" not in passing, "it has closed routes alone"
+
+
+def test_requests_are_led_to_components_that_are_there() -> None:
+    assert kong_peers(everything(), 1) == ["auth", "rest"]
+    assert kong_peers({**everything(), "rest": {**everything()["rest"], "planned": True}}, 1) == ["auth"]
 
 
 def test_a_path_for_the_service_role_alone_is_found_or_missed() -> None:

@@ -14,6 +14,7 @@ from sandbox.images.gateway.rootfs.usr.local.lib.gateway import declaration, set
 GOLDEN = Path(__file__).parents[1] / "plugins" / "golden" / "kong.json"
 ENABLED = set(PLUGINS)
 ENVIRONMENT = {"KONG_DATABASE": "off", "KONG_DECLARATIVE_CONFIG": "/etc/gateway/kong.yml"}
+ENVIRONMENT["KONG_UPSTREAM_KEEPALIVE_POOL_SIZE"] = "0"
 Document = dict[str, Any]
 
 
@@ -51,6 +52,8 @@ CHANGES: dict[str, Callable[[Document], Any]] = {
     "same name": lambda d: d["services"][1]["routes"][0].update(name=d["services"][0]["routes"][0]["name"]),
     "same path": lambda d: d["services"][1]["routes"][0].update(paths=d["services"][0]["routes"][0]["paths"]),
     "name that is nginx": lambda d: d["services"][0]["routes"][0].update(name="x { }"),
+    "tries again": lambda d: d["services"][0].update(retries=5),
+    "tries as often as Kong likes": lambda d: d["services"][0].pop("retries"),
     "no timeout": lambda d: d["services"][0].pop("read_timeout"),
     "tls to the service": lambda d: d["services"][0].update(url="https://rest/"),
     "route to nowhere": lambda d: d["routes"].append({**copy.deepcopy(d["routes"][0]), "name": "x", "paths": ["/x"]}),
@@ -124,6 +127,7 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
         ({"KONG_PROXY_LISTEN": "0.0.0.0:1 ssl"}, "takes one address:port"),
         ({"KONG_DECLARATIVE_CONFIG": ""}, "KONG_DECLARATIVE_CONFIG is not set"),
         ({"KONG_TRUSTED_IPS": "10.0.0.1; include x"}, "no place in it"),
+        ({"KONG_UPSTREAM_KEEPALIVE_POOL_SIZE": "60"}, "the stand-in takes 0"),
         ({"KONG_ROUTER_FLAVOR": "expressions"}, "traditional_compatible"),
     ],
 )

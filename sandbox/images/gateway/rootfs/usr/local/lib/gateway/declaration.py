@@ -145,6 +145,7 @@ ROUTE: Fields = {
 SERVICE: Fields = {
     "name": text,
     "url": text,
+    "retries": one_of(0),
     "connect_timeout": positive,
     "read_timeout": positive,
     "write_timeout": positive,
@@ -231,7 +232,7 @@ class _Reader:
         return len(self.problems) == before
 
     def _service(self, service: Any) -> None:
-        required = {"name", "url", "routes", "connect_timeout", "read_timeout", "write_timeout"}
+        required = {"name", "url", "routes", "retries", "connect_timeout", "read_timeout", "write_timeout"}
         if not self._fields(f"service {_name(service)}", service, SERVICE, required):
             return
         for route in service["routes"]:

@@ -387,7 +387,8 @@ function gateway.route()
   if not route.host then
     return run_plugins(route)
   end
-  ngx.var.upstream_target = route.host .. ":" .. route.port
+  ngx.var.upstream_host = route.host .. ":" .. route.port
+  ngx.var.upstream_target = route.address .. ":" .. route.port
   ngx.var.upstream_uri = escaped(upstream_path(route, path)) .. ngx.var.is_args .. (ngx.var.args or "")
   forward(route, path)
   return ngx.exec("@" .. route.name)

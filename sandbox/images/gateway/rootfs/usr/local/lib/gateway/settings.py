@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LIBRARY = "/usr/local/lib/gateway"
-LISTEN = re.compile(r"[0-9.]+:[0-9]+")
+LISTEN = re.compile(r"[0-9.]+:[0-9]+( reuseport)?( backlog=[0-9]+)?")
 BUNDLED = (
     "acl,correlation-id,cors,key-auth,prometheus,rate-limiting,request-size-limiting,request-termination,"
     "request-transformer"
@@ -20,12 +20,13 @@ FIXED = {
     "headers": {"off"},
     "router_flavor": {"traditional_compatible"},
     "untrusted_lua": {"sandbox"},
+    "upstream_keepalive_pool_size": {"0"},
 }
 DEFAULTS = {
     "declarative_config": "",
     "prefix": "/run/kong",
     "plugins": BUNDLED,
-    "proxy_listen": "0.0.0.0:8000",
+    "proxy_listen": "0.0.0.0:8000 reuseport backlog=16384",
     "status_listen": "127.0.0.1:8007",
     "trusted_ips": "",
     "real_ip_header": "X-Real-IP",
@@ -73,7 +74,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     problems += [
         f"KONG_{name.upper()} is {given.get(name, 'not set')!r}; the stand-in takes {' or '.join(sorted(allowed))}"
         for name, allowed in FIXED.items()
-        if given.get(name) not in allowed and (name in given or name == "database")
+        if given.get(name) not in allowed and (name in given or name in {"database", "upstream_keepalive_pool_size"})
     ]
     values = {**DEFAULTS, **given}
     if not values["declarative_config"]:
@@ -135,7 +136,7 @@ http {{
   real_ip_header {settings["real_ip_header"]};
 {trusted}
   server {{
-    listen {settings["proxy_listen"]} reuseport backlog=16384;
+    listen {settings["proxy_listen"]};
     access_log {settings["proxy_access_log"]}{"" if settings["proxy_access_log"] == "off" else " gateway"};
     merge_slashes off;
     set $route_name "";
@@ -144,6 +145,7 @@ http {{
     set $log_path "";
     set $upstream_uri "";
     set $upstream_target "";
+    set $upstream_host "";
     set $upstream_x_forwarded_for "";
     set $upstream_x_forwarded_proto "";
     set $upstream_x_forwarded_host "";
@@ -191,7 +193,7 @@ def _location(route: Mapping[str, Any]) -> str:
       proxy_send_timeout {route["write_ms"]}ms;
       proxy_request_buffering {switch("request_buffering")};
       proxy_buffering {switch("response_buffering")};
-      proxy_set_header Host $upstream_target;
+      proxy_set_header Host $upstream_host;
       proxy_set_header Connection $upstream_connection;
       proxy_set_header Upgrade $http_upgrade;
       proxy_set_header TE "";
