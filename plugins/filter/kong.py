@@ -6,7 +6,7 @@ makes it reachable without a key. What is Kong's own format is here, what is the
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -130,6 +130,11 @@ def _route(component: str, row: Mapping[str, Any], entry: Mapping[str, Any]) -> 
         streams=bool(entry.get("streams", False)),
         per_minute=entry.get("per_minute"),
     )
+
+
+def api_routes(components: Components, phase: int) -> list[dict[str, Any]]:
+    """The same as plain data, for whoever tells people about them."""
+    return [asdict(route) for route in gateway_routes(components, phase)]
 
 
 def kong_configuration(
@@ -345,6 +350,7 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """The filters by name."""
         return {
+            "api_routes": api_routes,
             "kong_configuration": kong_configuration,
             "kong_largest_body": kong_largest_body,
             "kong_passing": kong_passing,

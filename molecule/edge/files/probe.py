@@ -1,6 +1,6 @@
 """Asks the edge as strangers do, and says what is not as promised; curl is the client.
 
-usage: probe.py ROOT DOMAIN PASSWORD
+usage: probe.py ROOT DOMAIN STUDIO-PASSWORD DOCUMENTATION-PASSWORD
 """
 
 import json
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-ROOT, DOMAIN, PASSWORD = sys.argv[1:]
+ROOT, DOMAIN, PASSWORD, READING = sys.argv[1:]
 API, AUTH, STUDIO, STORAGE = (f"{label}.{DOMAIN}" for label in ("api", "auth", "studio", "storage"))
 LIES = [
     *("X-Forwarded-For: 1.2.3.4", "X-Real-IP: 1.2.3.4", "X-Forwarded-Proto: http", "X-Forwarded-Host: evil.test"),
@@ -82,13 +82,30 @@ for host, path, wanted in [
     (DOMAIN, "/missing", 404),
     (DOMAIN, "/.hidden", 404),
     (DOMAIN, "/auth/v1/x", 404),
+    (DOMAIN, "/database", 301),
+    (DOMAIN, "/database/", 401),
+    (DOMAIN, "/database/index.html", 401),
+    (DOMAIN, "//database/", 401),
+    (DOMAIN, "/%64atabase/", 401),
+    (DOMAIN, "/database/missing", 401),
     (STUDIO, "/", 401),
 ]:
     expect(f"https://{host}{path}", curl(host, path)[0], wanted)
 expect("POST to the pages", curl(DOMAIN, "/", "--data", "x")[0], 403)
-for header in ("x-frame-options: deny", "content-security-policy: default-src 'self'"):
+for header in ("x-frame-options: deny", "content-security-policy: default-src 'none'"):
     expect(header, header in curl(DOMAIN, "/")[1], wanted=True)
 
+for path, user, wanted in [
+    ("/database/", f"reader:{READING}", 200),
+    ("/database/missing", f"reader:{READING}", 404),
+    ("/database/", "reader:wrong", 401),
+    ("/database/", f"operator:{PASSWORD}", 401),
+]:
+    expect(f"{path} as {user}", curl(DOMAIN, path, "--user", user)[0], wanted)
+expect("a reader at Studio's", curl(STUDIO, "/", "--user", f"reader:{READING}")[0], 401)
+for path in ("/mcp", "/mcp/x", "/api/mcp", "/api/mcp?x", "/%61pi/mcp", "//api//mcp"):
+    expect(f"Studio's {path}", curl(STUDIO, path, "--user", f"operator:{PASSWORD}")[0], 404)
+expect("a path that only begins like it", curl(STUDIO, "/mcpx", "--user", f"operator:{PASSWORD}")[0], 200)
 expect("a wrong password", curl(STUDIO, "/", "--user", "operator:wrong")[0], 401)
 expect("the right password", curl(STUDIO, "/", "--user", f"operator:{PASSWORD}")[0], 200)
 expect("what Studio learns of it", told(STUDIO, "/", "--user", f"operator:{PASSWORD}").get("authorization"), None)
