@@ -72,6 +72,7 @@ export const AUTH = {
   GOTRUE_JWT_EXP: [number, 3600],
   GOTRUE_JWT_AUD: [text, REQUIRED],
   GOTRUE_JWT_ISSUER: [text, null],
+  GOTRUE_JWT_ADMIN_ROLES: [list, ["service_role", "supabase_admin"]],
   GOTRUE_JWT_DEFAULT_GROUP_NAME: [oneOf("authenticated"), "authenticated"],
   GOTRUE_DISABLE_SIGNUP: [boolean, false],
   GOTRUE_PASSWORD_MIN_LENGTH: [number, 6],
