@@ -4,90 +4,40 @@ All problems are reported together, each with the key, its value and what is all
 """
 
 import ipaddress
-import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import urlsplit
 
-import pulumi
-import yaml
 from pulumi.runtime.config import CONFIG, is_config_secret
 
 from infra import PROJECT, ROOT
+from infra.accounts import (
+    Accounts,
+    Mail,
+    read_accounts,
+    read_given_secrets,
+    read_mail,
+    refuse_halves,
+    secrets_in_clear,
+)
 from infra.components import versions
+from infra.config_values import KEYS, STRUCTURE_HELP, ConfigError, Reader, is_domain, is_mail
 from infra.phases import PHASES, Phase
-from infra.secrets import OVERLAPPING, ROTATABLE, SECRETS, WHY_FIXED, is_published
-from infra.tokens import ELLIPTIC, SYMMETRIC
+from infra.secrets import OVERLAPPING, ROTATABLE, SECRETS, WHY_FIXED
 
 # Regions that offer droplets, volumes and Spaces alike; the platform needs all three.
 REGIONS = ("ams3", "atl1", "blr1", "fra1", "lon1", "nyc3", "sfo2", "sfo3", "sgp1", "syd1", "tor1")
 DNS_PROVIDERS = ("digitalocean", "external")
 ENVIRONMENTS = ("production", "staging")
-SIGNING_ALGORITHMS = (SYMMETRIC, ELLIPTIC)
-# Who people may sign in with, besides with their mail address.
-IDENTITY_PROVIDERS = ("google", "github")
-# Secrets that only the operator can know: others made them.
-GIVEN_SECRETS = ("smtp_password", *(f"auth_{provider}_client_secret" for provider in IDENTITY_PROVIDERS))
 LARGEST_VOLUME_GB = 16384
-LARGEST_PORT = 65535
 LONGEST_RETENTION_WEEKS = 52
 # Lists the checksums in a folder of archives (plugins/filter/images.py reads it for the roles).
 SUMS = "SHA256SUMS"
 
-_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+[a-z]{{2,63}}")
 _PLATFORM = re.compile(r"[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?")
 _HTTPS_URL = re.compile(r"https://[A-Za-z0-9.-]+(?::\d{1,5})?/[!-~]*")
-# What a host or an identifier of others may be, and what fits into a line of an environment file.
-_HOST = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
-_WORD = re.compile(r"[!-~]*")
-_LINE = re.compile(r"[ -~]+")
-# Between stars only; the last two labels of a name are never a star, since anybody can have a name below those.
-_REDIRECT = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[A-Za-z0-9.*-]*(?::\d{1,5})?)(?:/[A-Za-z0-9/._~*=&%-]*)?"
-)
-_RUN_BY_BROWSERS = ("javascript", "data", "vbscript", "file", "blob")
-_OWN_MACHINE = ("localhost", "127.0.0.1")
-_EMAIL = re.compile(r"[^@\s]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,63}")
-
-
-class ConfigError(pulumi.RunError):
-    """The stack configuration cannot be used; the message lists every problem with its cure."""
-
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
-        count = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
-        super().__init__(f"{count} in the stack configuration:\n" + "\n".join(f"  {p}" for p in problems))
-
-
-# Pulumi.yaml names every key with its type, meaning and default.
-KEYS: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
-
-
-@dataclass(frozen=True)
-class Mail:
-    """The server that mails leave through; without a host none do."""
-
-    host: str
-    port: int
-    user: str
-    sender: str
-
-
-@dataclass(frozen=True)
-class Accounts:
-    """How people get an account and sign in."""
-
-    signups: bool
-    site_url: str
-    redirect_urls: tuple[str, ...]
-    signing_algorithm: str
-    client_ids: Mapping[str, str]
-    """Of each identity provider that is in use, by its name."""
 
 
 @dataclass(frozen=True)
@@ -124,75 +74,9 @@ class StackConfig:
         return self.environment == "production"
 
 
-class _Reader:
-    """Reads keys one by one and collects what is wrong with them."""
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self.values = values
-        self.problems: list[str] = []
-
-    def refuse(self, key: str, value: object, allowed: str) -> None:
-        """Record that a key's value cannot be used."""
-        shown = "is not set" if value in ("", [], None) else f"= {json.dumps(value)}"
-        self.problems.append(f"{PROJECT}:{key} {shown}: {allowed}")
-
-    def raw(self, key: str) -> str | None:
-        value = self.values.get(f"{PROJECT}:{key}")
-        return value if value is None else str(value)
-
-    def text(self, key: str, valid: Callable[[str], bool], allowed: str) -> str:
-        value = (self.raw(key) or KEYS[key]["default"]).strip()
-        if not valid(value):
-            self.refuse(key, value, allowed)
-        return str(value)
-
-    def integer(self, key: str, low: int, high: int, allowed: str) -> int:
-        raw = self.raw(key)
-        try:
-            value = int(KEYS[key]["default"] if raw is None else raw)
-        except ValueError:
-            self.refuse(key, raw, f"not a whole number; {allowed}")
-            return int(KEYS[key]["default"])
-        if not low <= value <= high:
-            self.refuse(key, value, allowed)
-            return int(KEYS[key]["default"])
-        return value
-
-    def boolean(self, key: str) -> bool:
-        raw = self.raw(key)
-        if raw is None:
-            return bool(KEYS[key]["default"])
-        if raw.lower() not in ("true", "false"):
-            self.refuse(key, raw, "allowed: true, false")
-        return raw.lower() == "true"
-
-    def structure(self, key: str, kind: type) -> Any:
-        raw = self.raw(key)
-        if raw is None:
-            return KEYS[key]["default"]
-        try:
-            value = json.loads(raw)
-        except json.JSONDecodeError:
-            value = raw
-        if not isinstance(value, kind):
-            self.refuse(key, value, f"not {'a list' if kind is list else 'a map'}; {_STRUCTURE_HELP[key]}")
-            return KEYS[key]["default"]
-        return value
-
-
-_STRUCTURE_HELP = {
-    "ssh_allowed_cidrs": "run: pulumi config set --path 'ssh_allowed_cidrs[0]' 203.0.113.7/32",
-    "studio_allowed_cidrs": "run: pulumi config set --path 'studio_allowed_cidrs[0]' 203.0.113.7/32",
-    "rotations": "run: make rotate SECRET=db_workbench",
-    "finished_rotations": "run: make rotate SECRET=jwt FINISH=1",
-    "source_extensions": "run: pulumi config set --path 'source_extensions[0]' pgsodium",
-    "auth_redirect_urls": "run: pulumi config set --path 'auth_redirect_urls[0]' 'https://app.example.com/**'",
-}
-
-
 def parse(values: Mapping[str, str]) -> StackConfig:
     """Validate the namespaced configuration values of a stack."""
-    read = _Reader(values)
+    read = Reader(values)
     for full in sorted(values):
         namespace, _, key = full.partition(":")
         if namespace == PROJECT and key not in KEYS:
@@ -203,7 +87,7 @@ def parse(values: Mapping[str, str]) -> StackConfig:
     production = environment != "staging"
     smallest = phase.storage_gb if production else 1
     ssh_allowed_cidrs = _cidrs(read, "ssh_allowed_cidrs", "SSH", production=production, needed=True)
-    domain = read.text("domain", _is_domain, "allowed: a lower-case domain name such as supabase.example.com")
+    domain = read.text("domain", is_domain, "allowed: a lower-case domain name such as supabase.example.com")
     config = StackConfig(
         phase=phase,
         region=read.text("region", REGIONS.__contains__, f"allowed: {', '.join(REGIONS)}"),
@@ -211,7 +95,7 @@ def parse(values: Mapping[str, str]) -> StackConfig:
         dns_provider=read.text("dns_provider", DNS_PROVIDERS.__contains__, f"allowed: {', '.join(DNS_PROVIDERS)}"),
         dns_zone=read.text(
             "dns_zone",
-            lambda zone: zone == "" or (_is_domain(zone) and domain.endswith(f".{zone}")),
+            lambda zone: zone == "" or (is_domain(zone) and domain.endswith(f".{zone}")),
             f"allowed: a zone above {domain or 'the domain'}, or empty",
         ),
         environment=environment,
@@ -242,7 +126,7 @@ def parse(values: Mapping[str, str]) -> StackConfig:
         ),
         alert_email=read.text(
             "alert_email",
-            lambda mail: bool(_EMAIL.fullmatch(mail)),
+            is_mail,
             "allowed: a mail address; run: pulumi config set alert_email ops@example.com",
         ),
         acme_directory=read.text(
@@ -250,16 +134,16 @@ def parse(values: Mapping[str, str]) -> StackConfig:
             lambda url: bool(_HTTPS_URL.fullmatch(url)),
             "allowed: an https address; for rehearsals https://acme-staging-v02.api.letsencrypt.org/directory",
         ),
-        mail=_mail(read),
-        accounts=_accounts(read, domain, production),
+        mail=read_mail(read),
+        accounts=read_accounts(read, domain, production),
         converge=read.boolean("converge"),
         protect=read.boolean("protect"),
         rotations=_generations(read, "rotations", ROTATABLE),
         finished_rotations=_generations(read, "finished_rotations", OVERLAPPING),
         source_extensions=_source_extensions(read),
-        given_secrets=_given_secrets(read),
+        given_secrets=read_given_secrets(read),
     )
-    _refuse_halves(read, config)
+    refuse_halves(read, config.mail, config.accounts, config.given_secrets)
     if production and not config.protect:
         read.refuse(
             "protect", config.protect, "allowed in production: true; docs/operations.md says how to remove a platform"
@@ -271,11 +155,7 @@ def parse(values: Mapping[str, str]) -> StackConfig:
     return config
 
 
-def _is_domain(name: str) -> bool:
-    return bool(_DOMAIN.fullmatch(name)) and len(name) <= 253
-
-
-def _refuse_unknown(read: _Reader, key: str) -> None:
+def _refuse_unknown(read: Reader, key: str) -> None:
     # The value is not shown: an unknown key may hold a secret that was set in the wrong place.
     if key in {spec.name for spec in SECRETS}:
         read.problems.append(f"{PROJECT}:{key}: the platform makes this secret itself; run: pulumi config rm {key}")
@@ -283,10 +163,10 @@ def _refuse_unknown(read: _Reader, key: str) -> None:
         read.problems.append(f"{PROJECT}:{key}: unknown key; allowed: {', '.join(KEYS)}; run: pulumi config rm {key}")
 
 
-def _cidrs(read: _Reader, key: str, service: str, *, production: bool, needed: bool = False) -> tuple[str, ...]:
+def _cidrs(read: Reader, key: str, service: str, *, production: bool, needed: bool = False) -> tuple[str, ...]:
     values = read.structure(key, list)
     if needed and not values:
-        read.refuse(key, [], f"name the networks that may reach {service}; {_STRUCTURE_HELP[key]}")
+        read.refuse(key, [], f"name the networks that may reach {service}; {STRUCTURE_HELP[key]}")
     networks = []
     for value in values:
         try:
@@ -305,7 +185,7 @@ def _cidrs(read: _Reader, key: str, service: str, *, production: bool, needed: b
     return tuple(networks)
 
 
-def _generations(read: _Reader, key: str, allowed: Collection[str]) -> dict[str, int]:
+def _generations(read: Reader, key: str, allowed: Collection[str]) -> dict[str, int]:
     fixed = {spec.name for spec in SECRETS if not spec.rotates}
     generations = {}
     for name, generation in read.structure(key, dict).items():
@@ -320,7 +200,7 @@ def _generations(read: _Reader, key: str, allowed: Collection[str]) -> dict[str,
     return generations
 
 
-def _source_extensions(read: _Reader) -> tuple[str, ...]:
+def _source_extensions(read: Reader) -> tuple[str, ...]:
     key = "source_extensions"
     allowed = sorted(name for name, pin in versions().items() if "repository" in pin)
     names = read.structure(key, list)
@@ -328,131 +208,6 @@ def _source_extensions(read: _Reader) -> tuple[str, ...]:
         if name not in allowed:
             read.refuse(key, name, f"allowed: {', '.join(allowed)}")
     return tuple(sorted(set(map(str, names))))
-
-
-def _mail(read: _Reader) -> Mail:
-    return Mail(
-        host=read.text(
-            "smtp_host", lambda host: host == "" or bool(_HOST.fullmatch(host)), "allowed: a host, or empty"
-        ),
-        port=read.integer("smtp_port", 1, LARGEST_PORT, f"allowed: 1 to {LARGEST_PORT}, such as 587, 465 or 2525"),
-        user=read.text("smtp_user", lambda user: bool(_WORD.fullmatch(user)), "allowed: letters, digits and signs"),
-        sender=read.text(
-            "smtp_sender",
-            lambda mail: mail == "" or bool(_EMAIL.fullmatch(mail)),
-            "allowed: a mail address such as no-reply@example.com",
-        ),
-    )
-
-
-def _accounts(read: _Reader, domain: str, production: bool) -> Accounts:
-    site = read.text(
-        "auth_site_url",
-        lambda url: url == "" or _is_site(url, production),
-        f"allowed: an address such as https://app.example.com{'' if production else ' or http://localhost:3000'}",
-    )
-    identifiers = {
-        provider: read.text(
-            f"auth_{provider}_client_id",
-            lambda client: bool(_WORD.fullmatch(client)),
-            f"allowed: the client id that {provider} gave you",
-        )
-        for provider in IDENTITY_PROVIDERS
-    }
-    return Accounts(
-        signups=read.boolean("auth_signups"),
-        site_url=site or f"https://{domain}",
-        redirect_urls=_redirect_urls(read, production),
-        signing_algorithm=read.text(
-            "auth_signing_algorithm", SIGNING_ALGORITHMS.__contains__, f"allowed: {', '.join(SIGNING_ALGORITHMS)}"
-        ),
-        client_ids={provider: client for provider, client in identifiers.items() if client},
-    )
-
-
-def _is_site(url: str, production: bool) -> bool:
-    """Whether an address is that of a front end: https, and elsewhere than in production plain http too."""
-    match = _REDIRECT.fullmatch(url)
-    return bool(match and match["host"] and "*" not in url and match["scheme"] in _web(production))
-
-
-def _web(production: bool) -> tuple[str, ...]:
-    return ("https",) if production else ("https", "http")
-
-
-def _redirect_urls(read: _Reader, production: bool) -> tuple[str, ...]:
-    key = "auth_redirect_urls"
-    urls = read.structure(key, list)
-    for url in urls:
-        match = _REDIRECT.fullmatch(str(url))
-        if match is None or match["scheme"] in _RUN_BY_BROWSERS:
-            read.refuse(key, url, "allowed: addresses such as https://app.example.com/** or myapp://callback")
-        elif match["scheme"] in ("http", "https") and not _is_somebody_s(match["host"]):
-            read.refuse(key, url, "name the host: a star may stand for labels before the last two only")
-        elif match["scheme"] == "http" and production and urlsplit(str(url)).hostname not in _OWN_MACHINE:
-            read.refuse(key, url, f"plain http is allowed in production for {' and '.join(_OWN_MACHINE)} only")
-    return tuple(map(str, urls))
-
-
-def _is_somebody_s(host: str) -> bool:
-    """Whether a pattern for hosts stands for those of one owner."""
-    name = host.partition(":")[0]
-    labels = name.split(".")
-    return all(labels) and not any("*" in label for label in labels[-2:]) and "**" not in name
-
-
-def _given_secrets(read: _Reader) -> dict[str, str]:
-    given = {}
-    for key in GIVEN_SECRETS:
-        value = read.raw(key)
-        if not value:
-            continue
-        # The value is never shown.
-        if not _LINE.fullmatch(value):
-            read.problems.append(f"{PROJECT}:{key}: allowed: one line of letters, digits, blanks and signs")
-        elif is_published(value):
-            read.problems.append(f"{PROJECT}:{key}: it is a value published in a public example; make a new one")
-        else:
-            given[key] = value
-    return given
-
-
-def _refuse_halves(read: _Reader, config: StackConfig) -> None:
-    """Refuse settings that mean nothing without one another. A secret's value is never shown."""
-    mail, accounts, given = config.mail, config.accounts, config.given_secrets
-    if not mail.host:
-        for key, value in (("smtp_user", mail.user), ("smtp_sender", mail.sender)):
-            if value:
-                read.refuse(key, value, "means nothing without smtp_host")
-        if "smtp_password" in given:
-            read.problems.append(f"{PROJECT}:smtp_password: means nothing without smtp_host")
-    elif not mail.sender:
-        read.refuse("smtp_sender", "", "name the address that mails come from; run: pulumi config set smtp_sender ...")
-    if mail.host and mail.user and "smtp_password" not in given:
-        read.refuse("smtp_password", "", f"smtp_user needs one; {_HIDE.format('smtp_password')}")
-    if mail.host and not mail.user and "smtp_password" in given:
-        read.refuse("smtp_user", "", "smtp_password needs one; run: pulumi config set smtp_user ...")
-    if accounts.signups and not mail.host:
-        read.refuse("auth_signups", accounts.signups, "allowed with smtp_host only: a mail confirms each address")
-    for provider in IDENTITY_PROVIDERS:
-        client, secret = f"auth_{provider}_client_id", f"auth_{provider}_client_secret"
-        if provider in accounts.client_ids and secret not in given:
-            read.refuse(secret, "", f"{client} needs one; {_HIDE.format(secret)}")
-        if secret in given and provider not in accounts.client_ids:
-            read.refuse(client, "", f"{secret} needs one; run: pulumi config set {client} ...")
-
-
-_HIDE = "run: pulumi config set --secret {}"
-
-
-def secrets_in_clear(values: Mapping[str, str], is_secret: Callable[[str], bool]) -> list[str]:
-    """One line per secret that stands in the stack's file as everybody can read it."""
-    return [
-        f"{PROJECT}:{key}: it is in clear in the stack's file, so it is one no more: make a new one, then"
-        f" {_HIDE.format(key)}"
-        for key in GIVEN_SECRETS
-        if values.get(f"{PROJECT}:{key}") and not is_secret(f"{PROJECT}:{key}")
-    ]
 
 
 # What the cloud providers need: (meaning, provider configuration key, environment variables that serve instead).

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from infra.config import ConfigError
+from infra.config_values import ConfigError
 from infra.ram import NoMemoryFilesystemError
 from infra.ssh import UnreachableError
 from ops.backup import backup, restore_point

@@ -2,7 +2,9 @@ import pytest
 import yaml
 
 from infra import PROJECT, ROOT
-from infra.config import KEYS, Accounts, ConfigError, Mail, missing_credentials, missing_tools, parse, secrets_in_clear
+from infra.accounts import Accounts, Mail, secrets_in_clear
+from infra.config import missing_credentials, missing_tools, parse
+from infra.config_values import KEYS, ConfigError
 from infra.phases import PHASES
 from tests.unit.infra.conftest import BASE, MAIL, config
 
