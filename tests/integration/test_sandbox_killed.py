@@ -85,6 +85,7 @@ def test_next_run_completes_what_a_kill_interrupted(
     kill(processes(stack, victim))
     run.communicate(timeout=_DEADLINE_SECONDS)
     assert run.returncode != 0
+    assert not list(stack.home.path.rglob("*.attrs")), "a kill can leave half of such a file, and no command reads it"
     stack.run("cancel", "--yes")
     stack.up("--refresh")
     assert stack.steps("--refresh") == {}
