@@ -24,8 +24,8 @@ def variables(home: Home) -> dict[str, str]:
     _write_once(passphrase, secrets.token_urlsafe(_TOKEN_BYTES))
     return {
         "PATH": os.pathsep.join([*_path(), os.environ["PATH"]]),
-        # Without the files of attributes that Pulumi would write beside each of its own: not whole when a run is killed,
-        # and then no command reads the state again ("failed to load checkpoint: EOF").
+        # Without the files of attributes that Pulumi would write beside each of its own: a run that is killed leaves
+        # half of one, and then no command reads the state again ("failed to load checkpoint: EOF").
         "PULUMI_BACKEND_URL": f"file://{backend}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
