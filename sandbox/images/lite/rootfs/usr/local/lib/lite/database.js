@@ -101,10 +101,8 @@ export class RequestConnection extends PostgresConnection {
       ...(method === "GET" || method === "HEAD" ? [["transaction_read_only", "on"]] : []),
     ];
     const calls = settings.map(([name, value]) => sql`set_config(${name}, ${value}, true)`);
-    const steps = [sql`select ${sql.join(calls)}`];
-    if (this.hook) steps.push(sql`select ${sql.raw(this.hook)}()`);
-    // Sent together, and run in this order.
-    await Promise.all(steps.map((step) => step.execute(transaction)));
+    await sql`select ${sql.join(calls)}`.execute(transaction);
+    if (this.hook) await sql`select ${sql.raw(this.hook)}()`.execute(transaction);
   }
 
   // Set up above already.

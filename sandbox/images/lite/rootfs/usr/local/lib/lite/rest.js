@@ -292,11 +292,12 @@ export async function start(settings, log) {
       log(`request failed: ${error.stack}`);
       return problem(500, "XX000", "Internal error of the stand-in");
     });
+    const answered = new Response(outcome.body, outcome);
     // The gateway says who may ask from where.
-    for (const name of [...outcome.headers.keys()]) {
-      if (name.startsWith("access-control-")) outcome.headers.delete(name);
+    for (const name of [...answered.headers.keys()]) {
+      if (name.startsWith("access-control-")) answered.headers.delete(name);
     }
-    return outcome;
+    return answered;
   }
 
   const servers = [
@@ -304,11 +305,13 @@ export async function start(settings, log) {
       fetch: clean,
       hostname: settings.PGRST_SERVER_HOST,
       port: settings.PGRST_SERVER_PORT,
+      overrideGlobalObjects: false,
     }),
     serve({
       fetch: admin,
       hostname: settings.PGRST_ADMIN_SERVER_HOST,
       port: settings.PGRST_ADMIN_SERVER_PORT,
+      overrideGlobalObjects: false,
     }),
   ];
   return async () => {
