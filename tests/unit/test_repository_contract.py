@@ -1,5 +1,6 @@
 """What no file of the repository may hold."""
 
+import json
 import re
 import subprocess
 
@@ -20,6 +21,16 @@ def test_locked_dependencies_have_hashes_and_no_addresses() -> None:
         pins = re.findall(r"^[a-z0-9][\w.\[\]-]*==.*$", text, re.MULTILINE)
         assert pins, name
         assert all(pin.endswith("\\") for pin in pins), f"{name}: a pin without hashes"
+
+
+def test_locked_packages_of_npm_have_checksums_and_no_addresses() -> None:
+    names = [name for name in tracked() if name.endswith("package-lock.json")]
+    assert names
+    for name in names:
+        text = (ROOT / name).read_text()
+        assert "://" not in text, f"{name} names an address"
+        packages = json.loads(text)["packages"]
+        assert all("integrity" in package for path, package in packages.items() if path), f"{name}: no checksum"
 
 
 def test_every_dependency_is_justified_in_one_line() -> None:
