@@ -14,10 +14,12 @@ def test_every_table_that_clients_could_reach_is_protected(platform: Cluster) ->
     assert rows == {
         "auth": (1, 1, []),
         "extensions": (0, 0, []),
-        "gold": (0, 0, []),
+        "gold": (4, 4, []),
+        "odoo": (0, 0, []),
         "public": (4, 4, []),
         "realtime": (0, 0, []),
         "rest": (0, 0, []),
+        "silver": (8, 8, []),
         "storage": (0, 0, []),
     }
 

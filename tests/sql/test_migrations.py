@@ -104,8 +104,8 @@ def test_rest_hears_of_a_change(platform: Cluster) -> None:
 
     def change() -> None:
         with platform.connect() as session:
-            session.execute("create table odoo.announced (id int)")
-            session.execute("drop table odoo.announced")
+            session.execute("create table bronze.announced (id int)")
+            session.execute("drop table bronze.announced")
 
     with platform.connect() as listener:
         listener.execute("listen pgrst")

@@ -20,6 +20,7 @@ import pytest
 from psycopg import sql
 
 from tests.sql.cluster import Cluster
+from tests.sql.synchronisation import Sync, small_world
 
 FILE = Path(__file__).parent / "tenancy_matrix.csv"
 VERBS = ("select", "insert", "update", "move", "delete")
@@ -106,7 +107,18 @@ TABLES = {
         "org_id = org_id",
         "org_id = {org}",
     ),
-}
+    # What the synchronisation writes and members read.
+    **{
+        name: Table(TENANT.format("org_id"), "(org_id) values ({org})", "org_id = org_id")
+        for name in (
+            *(f"silver.{title}" for title in (
+                "companies", "currencies", "invoice_lines", "invoices", "partners", "payments", "products",
+                "reconciliations",
+            )),
+            "gold.dim_partner", "gold.dim_product", "gold.fact_invoice", "gold.agg_revenue_daily",
+        )
+    },
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +140,8 @@ def world(platform: Cluster) -> Iterator[Session]:
         session.execute("create table public.notes (id bigint generated always as identity, org_id uuid, body text)")
         session.execute("insert into public.notes (org_id, body) values (pgtap.id(101), 'a'), (pgtap.id(102), 'b')")
         session.execute("select tenancy.isolate('public.notes')")
+        session.execute("select sync.map_company(1, 'a'), sync.map_company(2, 'b')")
+        Sync(session, small_world()).round()
         # What a hurried colleague might grant to reports.
         session.execute("grant select on public.notes, public.organizations, public.memberships to workbench")
         yield session

@@ -24,6 +24,7 @@ select results_eq(
       ('silver', 'postgres'),
       ('storage', 'supabase_storage_admin'),
       ('supabase_migrations', 'postgres'),
+      ('sync', 'postgres'),
       ('tenancy', 'postgres')
   $$,
   'the schemas and their owners are exactly these'
@@ -52,6 +53,7 @@ select results_eq(
       ('gold', 'authenticated', 'usage'),
       ('gold', 'service_role', 'usage'),
       ('gold', 'workbench', 'usage'),
+      ('odoo', 'authenticated', 'usage'),
       ('odoo', 'service_role', 'usage'),
       ('public', 'anon', 'usage'),
       ('public', 'authenticated', 'usage'),
@@ -63,12 +65,14 @@ select results_eq(
       ('rest', 'anon', 'usage'),
       ('rest', 'authenticated', 'usage'),
       ('rest', 'service_role', 'usage'),
+      ('silver', 'authenticated', 'usage'),
       ('silver', 'service_role', 'usage'),
       ('storage', 'anon', 'usage'),
       ('storage', 'authenticated', 'usage'),
       ('storage', 'dashboard_user', 'create usage'),
       ('storage', 'postgres', 'usage'),
       ('storage', 'service_role', 'usage'),
+      ('sync', 'odoo_sync', 'usage'),
       ('tenancy', 'supabase_auth_admin', 'usage')
   $$,
   'the grants on schemas are exactly these'
@@ -85,6 +89,7 @@ select results_eq(
   $$
     values
       ('authenticator', 'connect'),
+      ('odoo_sync', 'connect'),
       ('pgbouncer', 'connect'),
       ('studio', 'connect'),
       ('supabase_auth_admin', 'connect'),

@@ -6,7 +6,7 @@ select results_eq(
     from tenancy.exposed_schemas as s
     order by 1
   $$,
-  array['gold', 'public', 'rest'],
+  array['gold', 'odoo', 'public', 'rest', 'silver'],
   'the schemas of ours that clients reach are exactly these'
 );
 
@@ -37,12 +37,12 @@ alter table public.closed_table enable row level security;
 select lives_ok('set constraints all immediate', 'and on again');
 set constraints all deferred;
 
-create table odoo.moving (id int);
+create table bronze.moving (id int);
 select lives_ok('set constraints all immediate', 'a table that clients do not reach');
 set constraints all deferred;
-alter table odoo.moving set schema public;
+alter table bronze.moving set schema public;
 select throws_ok('set constraints all immediate', '42501', null, 'until it moves to where they do');
-alter table public.moving set schema odoo;
+alter table public.moving set schema bronze;
 
 create view public.open_view as
 select c.id

@@ -1,0 +1,20 @@
+select plan(9);
+
+select is(sync.value('{"a": "x"}', 'a'), 'x', 'a text is read as it is');
+select is(sync.value('{"a": false}', 'a'), null, 'false is how Odoo says empty');
+select is(sync.value('{}', 'a'), null, 'what is missing is empty');
+select is(sync.value('{"a": [7, "Seven"]}', 'a'), '7', 'of a reference with its name, the id');
+select is(sync.value('{"a": "false"}', 'a'), 'false', 'the word is a text like others');
+select ok(sync.is_record('{"id": 1, "write_date": "2026-01-01 00:00:00"}'), 'a record has an id and a moment');
+select ok(not sync.is_record('{"id": "1", "write_date": "2026-01-01 00:00:00"}'), 'an id is a number');
+select ok(
+  not sync.is_record('[1]') and not sync.is_record('null') and not sync.is_record(null), 'what is no object is none'
+);
+
+select sync.dead_letter(null, null, 'the same', '{}');
+select sync.dead_letter(null, null, 'the same', '{}');
+select results_eq(
+  'select reason, times from sync.dead_letters', $$values ('the same', 2)$$, 'the same again is counted'
+);
+
+select finish();
