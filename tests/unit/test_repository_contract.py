@@ -6,7 +6,7 @@ import subprocess
 
 from tests.unit.project import ROOT
 
-LOCKS = ["requirements/bootstrap.txt", "requirements/runtime.txt", "requirements/dev.txt"]
+LOCKS = ["requirements/bootstrap.txt", "requirements/runtime.txt", "requirements/dev.txt", "requirements/dbt.txt"]
 
 
 def tracked() -> list[str]:
