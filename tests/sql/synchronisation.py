@@ -1,32 +1,13 @@
 """A round of the synchronisation against an Odoo in memory, and the small world that is read from it."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import psycopg
 
 from tests.sql.odoo_double import OdooDouble
-from tests.unit.project import ROOT
 
 Session = psycopg.Connection[tuple[Any, ...]]
-PROGRAM = ROOT / "roles" / "odoo_sync" / "files" / "odoo_sync.py"
-
-
-def _load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-worker = _load(PROGRAM)
 
 
 class Sync:

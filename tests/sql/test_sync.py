@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from roles.odoo_sync.files import odoo_sync as worker
 from tests.sql.cluster import Cluster
 from tests.sql.odoo_double import OdooDouble
 from tests.sql.synchronisation import Sync, invoice, small_world
@@ -485,3 +486,13 @@ def test_status_and_metrics_say_how_it_is(sync: Sync) -> None:
     assert status["odoo"]["version"] == 19
     assert all(row["agrees"] for row in status["reconciliation"])
     assert ("odoo_sync_failures", {"model": "res.partner"}, 0) in sync.rows("select * from sync.metrics()")
+
+
+def test_the_worker_reads_every_model(sync: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        worker.Odoo, "post", lambda _, path, body: worker.Answer(sync.odoo.post(path, body), sync.odoo.date())
+    )
+    odoo, database = worker.Odoo("https://odoo.example.test", "erp", "", "key"), worker.Database(sync.session)
+    for model in database.models():
+        assert not worker.read_model(database, odoo, model, sync.odoo.say_version(), None)["more"]
+    assert sync.one("select count(*) from gold.fact_invoice") == 3
