@@ -11,10 +11,10 @@ from ops.stack import PROJECT, ROOT, UP, Stack
 from ops.status import show_status
 from ops.verify import verify_outside
 from sandbox import archives, home
-from sandbox.__main__ import prepare
+from sandbox.__main__ import STEPS, prepare
 from sandbox.cloud.account import Account
 from sandbox.network import POOL
-from sandbox.services import acme, mail
+from sandbox.services import acme, mail, odoo
 from sandbox.tidy import remove_everything
 
 # The sandbox's own choices, beside where its certificate authority and mail server are; the rest is the default.
@@ -76,7 +76,8 @@ def down(stack: Stack) -> None:
 
 def prepare_sandbox(stack: Stack, phase: int) -> None:
     """Make the tools, images and the stack that the sandbox needs, and set its phase."""
-    prepare([])
+    with_odoo = phase >= odoo.FIRST_PHASE
+    prepare([step for step in STEPS if with_odoo or step != odoo.SERVICE])
     if not stack.exists():
         (ROOT / f"Pulumi.{stack.name}.yaml").unlink(missing_ok=True)
         stack.pulumi("stack", "init")
@@ -85,6 +86,8 @@ def prepare_sandbox(stack: Stack, phase: int) -> None:
     sandbox = home.current()
     acme.ensure(sandbox)
     mail.ensure(sandbox)
+    if with_odoo:
+        odoo.ensure(sandbox)
     chosen = {
         "phase": phase,
         "acme_directory": acme.directory_url(sandbox),

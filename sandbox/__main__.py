@@ -12,20 +12,21 @@ from sandbox.cloud.kind import Kind, Values
 from sandbox.cloud.kinds import COLLECTIONS
 from sandbox.errors import SandboxError
 from sandbox.network import service_address
-from sandbox.services import acme, ca, dns, mail, spaces
+from sandbox.services import acme, ca, dns, mail, odoo, spaces
 from sandbox.state import Record
 from sandbox.tidy import remove_everything, tidy
 from sandbox.toolchain import docker_engine, minio_server, pulumi_cli
 
-_STEPS: dict[str, Callable[[], object]] = {
+STEPS: dict[str, Callable[[], object]] = {
     "droplet": lambda: image.build("droplet"),
     "services": lambda: image.build("services"),
     "archives": archives.ensure,
+    "odoo": lambda: image.build("odoo"),
     "pulumi": pulumi_cli.ensure,
     "minio": minio_server.ensure,
 }
 # What waits for the network runs beside what waits for the processors.
-_LANES = (("droplet", "services", "archives"), ("pulumi", "minio"))
+_LANES = (("droplet", "services", "archives", "odoo"), ("pulumi", "minio"))
 
 
 def main() -> int:
@@ -60,12 +61,12 @@ def main() -> int:
 def prepare(only: list[str]) -> None:
     """Find or build everything that `up` needs."""
     docker_engine.ensure()
-    wanted = only or list(_STEPS)
+    wanted = only or list(STEPS)
 
     def run_lane(names: tuple[str, ...]) -> None:
         for name in names:
             if name in wanted:
-                _STEPS[name]()
+                STEPS[name]()
 
     with ThreadPoolExecutor() as pool:
         for result in [pool.submit(run_lane, lane) for lane in _LANES]:
@@ -76,9 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     preparing = commands.add_parser("prepare", help="find or build everything that is needed")
-    preparing.add_argument("--only", action="append", default=[], choices=_STEPS, help="just this; may be repeated")
+    preparing.add_argument("--only", action="append", default=[], choices=STEPS, help="just this; may be repeated")
     commands.add_parser("env", help="print the environment for a shell to evaluate")
-    commands.add_parser("services", help="print where DNS, ACME, object storage and mails are, as JSON")
+    commands.add_parser("services", help="print where DNS, ACME, object storage, mails and Odoo are, as JSON")
     commands.add_parser("list", help="print every resource of the account, as JSON")
     deleting = commands.add_parser("delete", help="delete a resource behind Pulumi's back, as in the control panel")
     deleting.add_argument("collection", choices=COLLECTIONS)
@@ -91,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _services(account: Account) -> dict[str, str]:
     return {
+        **({"odoo": odoo.base_url(account.home)} if odoo.runs(account.home) else {}),
         "dns": f"{service_address(account.home, 'dns')}:{dns.PORT}",
         "acme_directory": acme.directory_url(account.home),
         "acme_roots": str(acme.roots_file(account.home)),

@@ -1,12 +1,14 @@
 """Builds the Debian images of the sandbox: a package list, a tree of files laid over it, and a script run inside.
 
 A recipe may also have image.txt, with lines such as `USER 1000` or `LABEL stand-in=...` for the image itself. Where its
-tree has a package-lock.json, the npm packages that it pins are installed beside it.
+tree has a package-lock.json, the npm packages that it pins are installed beside it. What versions.yml says of something
+with the recipe's name reaches its script as variables: VERSION, SHA256.
 """
 
 import fcntl
 import hashlib
 import io
+import shlex
 import subprocess
 import tarfile
 import tempfile
@@ -40,8 +42,17 @@ def build(name: str) -> str:
     return tag
 
 
+def _versions() -> dict[str, dict[str, str]]:
+    versions: dict[str, dict[str, str]] = yaml.safe_load(VERSIONS.read_text())["versions"]
+    return versions
+
+
 def _codename() -> str:
-    return str(yaml.safe_load(VERSIONS.read_text())["versions"]["debian"]["codename"])
+    return _versions()["debian"]["codename"]
+
+
+def _variables(recipe: Path) -> list[str]:
+    return [f"{name.upper()}={value}" for name, value in _versions().get(recipe.name, {}).items()]
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -52,7 +63,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _recipe_hash(recipe: Path) -> str:
-    digest = hashlib.sha256(_codename().encode())
+    digest = hashlib.sha256(" ".join([_codename(), *_variables(recipe)]).encode())
     for path in _files(recipe):
         content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes() if path.is_file() else b""
         digest.update(
@@ -90,7 +101,7 @@ def _bootstrap(recipe: Path, tag: str) -> None:
                     f"--customize-hook=tar-in {overlay} /",
                     *_npm_hooks(recipe, Path(scratch, "npm")),
                     f"--customize-hook=copy-in {recipe / 'configure.sh'} /root",
-                    '--customize-hook=chroot "$1" /root/configure.sh',
+                    f'--customize-hook=chroot "$1" env {shlex.join(_variables(recipe))} /root/configure.sh',
                     '--customize-hook=rm "$1/root/configure.sh"',
                     _codename(),
                     str(image),

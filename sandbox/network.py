@@ -13,7 +13,7 @@ from sandbox.state import State
 POOL = ipaddress.ip_network("198.18.0.0/15")
 _SUBNETS = list(POOL.subnets(new_prefix=24))
 # The first addresses of the public network belong to the gateway and the sandbox's own services.
-SERVICE_ADDRESSES = {"dns": 2, "acme": 3, "spaces": 4, "apt": 5, "mail": 6}
+SERVICE_ADDRESSES = {"dns": 2, "acme": 3, "spaces": 4, "apt": 5, "mail": 6, "odoo": 7}
 APT_PORT = 3142
 _FIRST_DROPLET_ADDRESS = 10
 

@@ -13,7 +13,9 @@ from sandbox.state import State
 _START_TIMEOUT_SECONDS = 30
 
 
-def ensure(home: Home, service: str, port: int, options: list[str], command: list[str]) -> str:
+def ensure(
+    home: Home, service: str, port: int, options: list[str], command: list[str], *, image_name: str = "services"
+) -> str:
     """Start a service unless it runs, and wait until its port answers; returns its address."""
     network, _ = public_network(home)
     name, address = home.name("service", service), service_address(home, service)
@@ -36,7 +38,7 @@ def ensure(home: Home, service: str, port: int, options: list[str], command: lis
                 "--ip",
                 address,
                 *options,
-                image.build("services"),
+                image.build(image_name),
                 *command,
             )
         _wait_for(address, port, name)
