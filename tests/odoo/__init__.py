@@ -1,0 +1,1 @@
+"""What tests and benchmarks do to a real Odoo, and how they compare it with the platform."""
