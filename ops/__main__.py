@@ -12,6 +12,7 @@ from ops.connect import logs, psql, ssh
 from ops.drift import drift
 from ops.errors import OperatorError
 from ops.images_bundle import images_bundle
+from ops.odoo_nudge import odoo_nudge
 from ops.restore import restore
 from ops.restore_drill import restore_drill
 from ops.rotate import rotate
@@ -26,6 +27,41 @@ from sandbox.errors import SandboxError
 
 def main(arguments: list[str]) -> int:
     """Run one command; an expected failure is one line on stderr and exit code 1."""
+    options = _parser().parse_args(arguments)
+    stack = Stack(options.stack)
+    run: dict[str, Callable[[], None]] = {
+        "up": lambda: up(stack, options.phase),
+        "preview": lambda: preview(stack, options.phase),
+        "down": lambda: down(stack),
+        "status": lambda: show_status(stack, stack.outputs(), options.format),
+        "drift": lambda: drift(stack),
+        "verify": lambda: verify(stack),
+        "backup": lambda: backup(stack, options.type),
+        "restore-point": lambda: restore_point(stack, options.point),
+        "restore": lambda: restore(
+            stack, {"time": options.time, "lsn": options.lsn, "name": options.name}, options.confirm
+        ),
+        "restore-drill": lambda: restore_drill(stack, options.target),
+        "rotate": lambda: rotate(stack, options.secret, finish=options.finish),
+        "odoo-nudge": lambda: odoo_nudge(stack, options.webhook, remove=options.remove, show=options.show),
+        "ssh": lambda: ssh(stack),
+        "psql": lambda: psql(stack),
+        "logs": lambda: logs(stack, options.component),
+        "env": lambda: show_environment(stack),
+        "images-bundle": lambda: images_bundle(options.folder),
+    }
+    try:
+        run[options.command]()
+    except (OperatorError, ConfigError, SandboxError, NoMemoryFilesystemError, UnreachableError) as error:
+        print(f"[{options.command}] {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"[{options.command}] interrupted; run it again to go on where it stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ops", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     names = (
@@ -40,7 +76,7 @@ def main(arguments: list[str]) -> int:
         "restore",
         "restore-drill",
     )
-    for name in (*names, "rotate", "ssh", "psql", "logs", "env", "images-bundle"):
+    for name in (*names, "rotate", "odoo-nudge", "ssh", "psql", "logs", "env", "images-bundle"):
         command = commands.add_parser(name)
         command.add_argument("--stack", default=SANDBOX)
         if name in {"up", "preview"}:
@@ -61,41 +97,17 @@ def main(arguments: list[str]) -> int:
         if name == "rotate":
             command.add_argument("secret")
             command.add_argument("--finish", action="store_true")
+        if name == "odoo-nudge":
+            command.add_argument(
+                "--webhook", default="", help="what Odoo calls; the platform's own address without one"
+            )
+            command.add_argument("--remove", action="store_true")
+            command.add_argument("--show", action="store_true", help="change nothing")
         if name == "images-bundle":
             command.add_argument("folder")
         if name == "logs":
             command.add_argument("component", nargs="?")
-    options = parser.parse_args(arguments)
-    stack = Stack(options.stack)
-    run: dict[str, Callable[[], None]] = {
-        "up": lambda: up(stack, options.phase),
-        "preview": lambda: preview(stack, options.phase),
-        "down": lambda: down(stack),
-        "status": lambda: show_status(stack, stack.outputs(), options.format),
-        "drift": lambda: drift(stack),
-        "verify": lambda: verify(stack),
-        "backup": lambda: backup(stack, options.type),
-        "restore-point": lambda: restore_point(stack, options.point),
-        "restore": lambda: restore(
-            stack, {"time": options.time, "lsn": options.lsn, "name": options.name}, options.confirm
-        ),
-        "restore-drill": lambda: restore_drill(stack, options.target),
-        "rotate": lambda: rotate(stack, options.secret, finish=options.finish),
-        "ssh": lambda: ssh(stack),
-        "psql": lambda: psql(stack),
-        "logs": lambda: logs(stack, options.component),
-        "env": lambda: show_environment(stack),
-        "images-bundle": lambda: images_bundle(options.folder),
-    }
-    try:
-        run[options.command]()
-    except (OperatorError, ConfigError, SandboxError, NoMemoryFilesystemError, UnreachableError) as error:
-        print(f"[{options.command}] {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"[{options.command}] interrupted; run it again to go on where it stopped", file=sys.stderr)
-        return 130
-    return 0
+    return parser
 
 
 def show_environment(stack: Stack) -> None:
