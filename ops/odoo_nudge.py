@@ -37,13 +37,15 @@ WATCHED = (
     "account.partial.reconcile",
 )
 TRIGGERS = {"change": "on_create_or_write", "deletion": "on_unlink"}
-# Odoo asks a rule once for each record: a thousand new partners in a transaction wake the scheduled action once. What
-# is kept beside a transaction's callbacks is forgotten with it.
-_WAKE = """\
-if not env.cr.postcommit.data.get('{owner}'):
-    env.cr.postcommit.data.update({{'{owner}': True}})
-    env['ir.cron'].browse({cron})._trigger()
-"""
+# The condition of a rule does the work and lets no record through: Odoo evaluates it once for a batch of records, but
+# an action once for each, which made creating a thousand partners take minutes. What is kept beside a transaction's
+# callbacks is forgotten with it, so that a transaction wakes the scheduled action once.
+_NONE = "[(0, '=', 1)]"
+_WAKE = (
+    "{none} if user.env.cr.postcommit.data.get('{owner}') else "
+    "(user.env.cr.postcommit.data.update({{'{owner}': True}}), "
+    "user.env['ir.cron'].browse({cron})._trigger(), {none})[2]"
+)
 _CALL = (
     "env['ir.actions.server'].browse({action}).with_context(active_model='res.company', active_id={company}).run()\n"
 )
@@ -110,13 +112,17 @@ def put(odoo: Odoo, webhook: str, *, show: bool = False) -> Iterator[Step]:
         },
         **_SELDOM,
     )
-    wake = {"state": "code", "usage": "base_automation", "code": _WAKE.format(owner=OWNER, cron=cron)}
+    wake = _WAKE.format(none=_NONE, owner=OWNER, cron=cron)
     for model in WATCHED:
         for kind, trigger in TRIGGERS.items():
-            name, title = f"{model.replace('.', '_')}_{kind}", f"{label}{kind} of {model}"
-            watched = {"name": title, "model_id": models[model]}
-            rule = yield from book.keep(name, RULE, {**watched, "trigger": trigger, "active": True})
-            yield from book.keep(f"{name}_action", ACTION, {**watched, **wake, "base_automation_id": rule})
+            rule = {
+                "name": f"{label}{kind} of {model}",
+                "model_id": models[model],
+                "trigger": trigger,
+                "filter_domain": wake,
+                "active": True,
+            }
+            yield from book.keep(f"{model.replace('.', '_')}_{kind}", RULE, rule)
 
 
 def take_away(odoo: Odoo, *, show: bool = False) -> Iterator[Step]:
