@@ -6,11 +6,16 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from ops.odoo_api import Odoo
-from tests.odoo.mapping import TABLES
+from psycopg import sql
+from psycopg.rows import dict_row
 
+from ops.odoo_api import Odoo
+from tests.odoo.mapping import Session, Table
+
+Row = dict[str, Any]
 Rows = Mapping[int, Mapping[str, Any]]
 WHOLE = "(row)"
+COMPANY = "company_id"
 
 
 @dataclass(frozen=True)
@@ -27,14 +32,43 @@ class Difference:
         return f"{self.model} {self.id} {self.field}: Odoo has {self.odoo!r}, we have {self.ours!r}"
 
 
-def read_odoo(odoo: Odoo, model: str) -> dict[int, dict[str, Any]]:
-    """Every record of a model, archived ones too, in Python's types; silver's columns name the fields."""
-    columns = TABLES[model].columns
-    kinds = {name: facts["type"] for name, facts in odoo.call(model, "fields_get", attributes=["type"]).items()}
-    rows = odoo.read(model, [], list(columns), page=2000)
+def read_odoo(odoo: Odoo, table: Table) -> dict[int, Row]:
+    """Every record of a model, archived ones too, in Python's types under silver's names, with its company."""
+    columns = dict(table.columns)
+    if table.company_field:
+        columns[table.company_field] = COMPANY
+    kinds = {name: facts["type"] for name, facts in odoo.call(table.model, "fields_get", attributes=["type"]).items()}
+    rows = odoo.read(table.model, table.domain, list(columns), page=2000)
     return {
         row["id"]: {column: as_python(kinds[field], row[field]) for field, column in columns.items()} for row in rows
     }
+
+
+def read_silver(session: Session, table: Table) -> dict[str, dict[int, Row]]:
+    """The rows of silver by organisation and id."""
+    schema, name = table.name.split(".")
+    columns = [*table.columns.values(), "id", "org_id", *([COMPANY] if table.company_field else [])]
+    found: dict[str, dict[int, Row]] = {}
+    with session.cursor(row_factory=dict_row) as cursor:
+        listed = sql.SQL(", ").join(map(sql.Identifier, dict.fromkeys(columns)))
+        for row in cursor.execute(sql.SQL("select {} from {}").format(listed, sql.Identifier(schema, name))):
+            found.setdefault(str(row["org_id"]), {})[row["id"]] = row
+    return found
+
+
+def differences(odoo: Odoo, session: Session, tables: Mapping[str, Table]) -> list[Difference]:
+    """Odoo as it is now against silver: each organisation has the records of its companies, and those of nobody."""
+    companies: dict[str, set[int | None]] = {}
+    for company, organisation in session.execute("select company_id, org_id::text from sync.companies"):
+        companies.setdefault(organisation, {None}).add(company)
+    found: list[Difference] = []
+    for table in tables.values():
+        theirs, ours = read_odoo(odoo, table), read_silver(session, table)
+        for organisation in companies.keys() | ours.keys():
+            own = companies.get(organisation, set())
+            expected = {ident: row for ident, row in theirs.items() if row.get(COMPANY) in own}
+            found += compare(table.model, expected, ours.get(organisation, {}))
+    return found
 
 
 def compare(model: str, theirs: Rows, ours: Rows) -> Iterator[Difference]:
@@ -50,11 +84,6 @@ def compare(model: str, theirs: Rows, ours: Rows) -> Iterator[Difference]:
                     yield Difference(model, ident, column, value, ours[ident][column])
 
 
-def differences(odoo: Odoo, ours: Mapping[str, Rows]) -> list[Difference]:
-    """Odoo as it is now against our rows of each model: columns by id."""
-    return [found for model, rows in ours.items() for found in compare(model, read_odoo(odoo, model), rows)]
-
-
 def as_python(kind: str, value: Any) -> Any:
     """A value of Odoo's JSON, where an empty field of any type but a boolean is false."""
     if kind == "boolean":
@@ -66,10 +95,12 @@ def as_python(kind: str, value: Any) -> Any:
 
 
 def same(theirs: Any, ours: Any) -> bool:
-    """Whether two values are equal; a boolean is no number, and numbers are compared to the last digit."""
+    """Whether two values are equal; a boolean is no number, numbers are compared to the last digit, lists as sets."""
     if isinstance(theirs, bool) or isinstance(ours, bool):
         return theirs is ours
-    if isinstance(theirs, Decimal) and isinstance(ours, int | float):
+    if isinstance(theirs, list) and isinstance(ours, list):
+        return sorted(theirs) == sorted(ours)
+    if isinstance(theirs, Decimal) and isinstance(ours, float):
         return theirs == _decimal(ours)
     return bool(theirs == ours)
 

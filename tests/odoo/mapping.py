@@ -1,66 +1,37 @@
-"""Which field of Odoo is which column of silver: the one place that says so.
-
-Left out on purpose: full_reconcile_id of lines and of reconciliations and matching_number of lines, which Odoo changes
-without a new write_date, and standard_price of products, of which each company has its own.
-"""
+"""Which field of Odoo is which column of silver: what the database itself says, so that it is said once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+Session = psycopg.Connection[tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
 class Table:
-    """Where the records of a model are, and as which columns."""
+    """A model of Odoo and its table in silver."""
 
+    model: str
     name: str
+    # The records that are read.
+    domain: list[Any]
+    # Where a record says which company it belongs to; None where it never does.
+    company_field: str | None
+    # Column by field.
     columns: Mapping[str, str]
 
 
-def _same(*fields: str, **renamed: str) -> dict[str, str]:
-    return {**{field: field for field in fields}, **renamed}
-
-
-TABLES: dict[str, Table] = {
-    "res.partner": Table(
-        "silver.partners",
-        _same(
-            "name", "email", "phone", "vat", "is_company", "parent_id", "commercial_partner_id", "company_id", "street",
-            "street2", "city", "zip", "country_id", "ref", "active", "customer_rank", "supplier_rank",
-        ),
-    ),
-    "product.product": Table(
-        "silver.products",
-        _same(
-            "name", "default_code", "barcode", "list_price", "type", "active", "company_id",
-            product_tmpl_id="template_id", categ_id="category_id",
-        ),
-    ),
-    "account.move": Table(
-        "silver.invoices",
-        _same(
-            "move_type", "state", "payment_state", "partner_id", "company_id", "invoice_date", "date", "currency_id",
-            "amount_untaxed", "amount_tax", "amount_total", "amount_residual", "amount_untaxed_signed",
-            "amount_total_signed", "amount_residual_signed", "ref", "payment_reference", "reversed_entry_id",
-            name="number", invoice_date_due="due_date",
-        ),
-    ),
-    "account.move.line": Table(
-        "silver.invoice_lines",
-        _same(
-            "product_id", "account_id", "partner_id", "company_id", "name", "quantity", "price_unit", "discount",
-            "price_subtotal", "price_total", "balance", "amount_residual", "reconciled", "display_type", "parent_state",
-            move_id="invoice_id",
-        ),
-    ),
-    "account.payment": Table(
-        "silver.payments",
-        _same(
-            "state", "partner_id", "company_id", "amount", "currency_id", "date", "payment_type", "partner_type",
-            "memo", "is_reconciled", "move_id", name="number",
-        ),
-    ),
-    "account.partial.reconcile": Table(
-        "silver.reconciliations",
-        _same("amount", "debit_move_id", "credit_move_id", "company_id", "max_date"),
-    ),
-}  # fmt: skip
+def read_tables(session: Session, version: int) -> dict[str, Table]:
+    """The tables by model, in the order that they are filled in, with the fields that a version of Odoo has."""
+    columns: dict[str, dict[str, str]] = {}
+    for model, field, column in session.execute(
+        'select model, field, "column" from sync.fields where %s between since and until order by position', [version]
+    ):
+        columns.setdefault(model, {})[field] = column
+    models = session.execute("select name, title, domain, company_field from sync.models order by position")
+    return {
+        model: Table(model, f"silver.{title}", domain, company_field, columns[model])
+        for model, title, domain, company_field in models
+    }
