@@ -1,7 +1,7 @@
 # `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down status drift verify backup restore-point restore restore-drill rotate odoo-nudge images-bundle ssh psql logs env preview test test-fast lint unit sql molecule integration e2e bench lock
+.PHONY: help up down status drift verify backup restore-point restore restore-drill rotate odoo-nudge images-bundle ssh psql tunnel logs env preview test test-fast lint unit sql molecule integration e2e bench lock
 
 PHASE ?= 4
 STACK ?= sandbox
@@ -64,6 +64,9 @@ ssh: $(READY) ## a shell on the server
 
 psql: $(READY) ## psql on the server's database as postgres
 	@$(PY) -m ops psql --stack $(STACK)
+
+tunnel: $(READY) ## a local port that leads to a component of the server: COMPONENT=n8n
+	@$(PY) -m ops tunnel --stack $(STACK) $(COMPONENT)
 
 logs: $(READY) ## follow the server's journal: COMPONENT=postgresql for one
 	@$(PY) -m ops logs --stack $(STACK) $(COMPONENT)

@@ -8,7 +8,7 @@ from infra.config_values import ConfigError
 from infra.ram import NoMemoryFilesystemError
 from infra.ssh import UnreachableError
 from ops.backup import backup, restore_point
-from ops.connect import logs, psql, ssh
+from ops.connect import logs, psql, ssh, tunnel
 from ops.drift import drift
 from ops.errors import OperatorError
 from ops.images_bundle import images_bundle
@@ -46,6 +46,7 @@ def main(arguments: list[str]) -> int:
         "odoo-nudge": lambda: odoo_nudge(stack, options.webhook, remove=options.remove, show=options.show),
         "ssh": lambda: ssh(stack),
         "psql": lambda: psql(stack),
+        "tunnel": lambda: tunnel(stack, options.component),
         "logs": lambda: logs(stack, options.component),
         "env": lambda: show_environment(stack),
         "images-bundle": lambda: images_bundle(options.folder),
@@ -76,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         "restore",
         "restore-drill",
     )
-    for name in (*names, "rotate", "odoo-nudge", "ssh", "psql", "logs", "env", "images-bundle"):
+    for name in (*names, "rotate", "odoo-nudge", "ssh", "psql", "tunnel", "logs", "env", "images-bundle"):
         command = commands.add_parser(name)
         command.add_argument("--stack", default=SANDBOX)
         if name in {"up", "preview"}:
@@ -105,8 +106,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--show", action="store_true", help="change nothing")
         if name == "images-bundle":
             command.add_argument("folder")
-        if name == "logs":
-            command.add_argument("component", nargs="?")
+        if name in {"tunnel", "logs"}:
+            command.add_argument("component", nargs="?" if name == "logs" else None)
     return parser
 
 

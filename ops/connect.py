@@ -1,12 +1,13 @@
 """The way to the server for people and tests: a shell, psql, logs, and a connection that runs commands."""
 
 import shlex
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from os import environ
 from types import TracebackType
 from typing import Any, Self
@@ -129,6 +130,16 @@ def psql(stack: Stack) -> None:
     """Open psql on the server as the database's superuser, by its socket."""
     with Server(stack.outputs()) as server:
         server.interactive("sudo", "-u", "postgres", "psql")
+
+
+def tunnel(stack: Stack, component: str) -> None:
+    """Lead a local port to a component of the server until somebody interrupts."""
+    if component not in {row.name for row in components.load() if not row.planned}:
+        raise OperatorError(f"there is no component {component}; the component table has them")
+    with Server(stack.outputs()) as server, server.forward(component) as port:
+        print(f"[tunnel] {component} answers at http://localhost:{port} until you press Ctrl-C", flush=True)
+        with suppress(KeyboardInterrupt):
+            signal.pause()
 
 
 def logs(stack: Stack, component: str | None) -> None:
