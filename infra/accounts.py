@@ -14,7 +14,11 @@ SIGNING_ALGORITHMS = (SYMMETRIC, ELLIPTIC)
 # Who people may sign in with, besides with their mail address.
 IDENTITY_PROVIDERS = ("google", "github")
 # Secrets that only the operator can know: others made them.
-GIVEN_SECRETS = ("smtp_password", *(f"auth_{provider}_client_secret" for provider in IDENTITY_PROVIDERS))
+GIVEN_SECRETS = (
+    "smtp_password",
+    *(f"auth_{provider}_client_secret" for provider in IDENTITY_PROVIDERS),
+    "odoo_api_key",
+)
 LARGEST_PORT = 65535
 
 # What a host or an identifier of others may be, and what fits into a line of an environment file.

@@ -24,6 +24,7 @@ from infra.accounts import (
 )
 from infra.components import versions
 from infra.config_values import KEYS, STRUCTURE_HELP, ConfigError, Reader, is_domain, is_mail
+from infra.odoo import Odoo, read_odoo, refuse_odoo_halves
 from infra.phases import PHASES, Phase
 from infra.secrets import OVERLAPPING, ROTATABLE, SECRETS, WHY_FIXED
 
@@ -60,6 +61,7 @@ class StackConfig:
     acme_directory: str
     mail: Mail
     accounts: Accounts
+    odoo: Odoo
     converge: bool
     protect: bool
     rotations: Mapping[str, int]
@@ -136,6 +138,7 @@ def parse(values: Mapping[str, str]) -> StackConfig:
         ),
         mail=read_mail(read),
         accounts=read_accounts(read, domain, production),
+        odoo=read_odoo(read, production),
         converge=read.boolean("converge"),
         protect=read.boolean("protect"),
         rotations=_generations(read, "rotations", ROTATABLE),
@@ -144,6 +147,7 @@ def parse(values: Mapping[str, str]) -> StackConfig:
         given_secrets=read_given_secrets(read),
     )
     refuse_halves(read, config.mail, config.accounts, config.given_secrets)
+    refuse_odoo_halves(read, config.odoo, config.given_secrets)
     if production and not config.protect:
         read.refuse(
             "protect", config.protect, "allowed in production: true; docs/operations.md says how to remove a platform"

@@ -105,5 +105,6 @@ STRUCTURE_HELP = {
     "rotations": "run: make rotate SECRET=db_workbench",
     "finished_rotations": "run: make rotate SECRET=jwt FINISH=1",
     "source_extensions": "run: pulumi config set --path 'source_extensions[0]' pgsodium",
+    "odoo_companies": "run: pulumi config set --path 'odoo_companies.1' acme",
     "auth_redirect_urls": "run: pulumi config set --path 'auth_redirect_urls[0]' 'https://app.example.com/**'",
 }

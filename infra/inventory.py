@@ -62,6 +62,13 @@ def build_inventory(
                         for provider, client in config.accounts.client_ids.items()
                     },
                 },
+                "platform_odoo": {
+                    "url": config.odoo.url,
+                    "database": config.odoo.database,
+                    "user": config.odoo.user,
+                    "engine": config.odoo.engine,
+                    "companies": dict(config.odoo.companies),
+                },
                 "platform_secrets": dict(secrets),
                 "platform_secret_facts": {name: dict(facts) for name, facts in secret_facts.items()},
             },

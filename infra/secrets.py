@@ -61,9 +61,14 @@ SECRETS: tuple[SecretSpec, ...] = (
     SecretSpec("db_supabase_storage_admin", "hex", QUARTERLY, length=48),
     SecretSpec("db_workbench", "hex", QUARTERLY, length=48),
     SecretSpec("db_studio", "hex", QUARTERLY, length=48),
+    SecretSpec("db_odoo_sync", "hex", QUARTERLY, length=48),
+    SecretSpec("db_n8n", "hex", QUARTERLY, length=48),
     SecretSpec("redis_gateway", "hex", QUARTERLY, length=48),
     SecretSpec("studio_password", "hex", QUARTERLY, length=48),
     SecretSpec("docs_password", "hex", QUARTERLY, length=48),
+    SecretSpec("n8n_owner_password", "hex", QUARTERLY, length=48),
+    # Odoo's administrator enters it there.
+    SecretSpec("odoo_webhook_path", "hex", NEVER, length=48),
     SecretSpec("meta_crypto_key", "hex", QUARTERLY, length=64),
     SecretSpec("jwt_secret", "hex", ANNUALLY, length=64, overlap_days=A_MONTH),
     SecretSpec("jwt_signing_key", "ec", ANNUALLY, overlap_days=A_MONTH),
@@ -73,6 +78,7 @@ SECRETS: tuple[SecretSpec, ...] = (
     SecretSpec("secret_key", "opaque", QUARTERLY, prefix="sb_secret_", overlap_days=A_MONTH),
     SecretSpec("backup_cipher", "hex", NEVER, length=64, rotates=False),
     SecretSpec("pgsodium_key", "hex", NEVER, length=64, rotates=False),
+    SecretSpec("n8n_encryption_key", "hex", NEVER, length=64, rotates=False),
 )
 # A key of the cloud with two halves, which the cloud makes.
 BACKUP_KEY = "backup_key"

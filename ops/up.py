@@ -11,7 +11,7 @@ from ops.stack import PROJECT, ROOT, UP, Stack
 from ops.status import show_status
 from ops.verify import verify_outside
 from sandbox import archives, home
-from sandbox.__main__ import STEPS, prepare
+from sandbox.__main__ import prepare
 from sandbox.cloud.account import Account
 from sandbox.network import POOL
 from sandbox.services import acme, mail, odoo
@@ -76,8 +76,7 @@ def down(stack: Stack) -> None:
 
 def prepare_sandbox(stack: Stack, phase: int) -> None:
     """Make the tools, images and the stack that the sandbox needs, and set its phase."""
-    with_odoo = phase >= odoo.FIRST_PHASE
-    prepare([step for step in STEPS if with_odoo or step != odoo.SERVICE])
+    prepare([], phase)
     if not stack.exists():
         (ROOT / f"Pulumi.{stack.name}.yaml").unlink(missing_ok=True)
         stack.pulumi("stack", "init")
@@ -86,7 +85,7 @@ def prepare_sandbox(stack: Stack, phase: int) -> None:
     sandbox = home.current()
     acme.ensure(sandbox)
     mail.ensure(sandbox)
-    if with_odoo:
+    if phase >= odoo.FIRST_PHASE:
         odoo.ensure(sandbox)
     chosen = {
         "phase": phase,

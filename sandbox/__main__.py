@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from infra.phases import PHASES
 from sandbox import archives, droplet, environment, home, image
 from sandbox.cloud.account import Account
 from sandbox.cloud.kind import Kind, Values
@@ -38,7 +39,7 @@ def main() -> int:
     try:
         match arguments.command:
             case "prepare":
-                prepare(arguments.only)
+                prepare(arguments.only, arguments.phase)
             case "env":
                 print(environment.exports(account.home))
             case "services":
@@ -58,15 +59,16 @@ def main() -> int:
     return 0
 
 
-def prepare(only: list[str]) -> None:
-    """Find or build everything that `up` needs."""
+def prepare(only: list[str], phase: int) -> None:
+    """Find or build everything that `up` needs for a phase."""
     docker_engine.ensure()
-    wanted = only or list(STEPS)
+    steps: dict[str, Callable[[], object]] = {**STEPS, "archives": lambda: archives.ensure(phase)}
+    wanted = only or [step for step in steps if step != odoo.SERVICE or phase >= odoo.FIRST_PHASE]
 
     def run_lane(names: tuple[str, ...]) -> None:
         for name in names:
             if name in wanted:
-                STEPS[name]()
+                steps[name]()
 
     with ThreadPoolExecutor() as pool:
         for result in [pool.submit(run_lane, lane) for lane in _LANES]:
@@ -78,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     preparing = commands.add_parser("prepare", help="find or build everything that is needed")
     preparing.add_argument("--only", action="append", default=[], choices=STEPS, help="just this; may be repeated")
+    preparing.add_argument(
+        "--phase", type=int, default=max(PHASES), choices=PHASES, help="for a platform of this phase"
+    )
     commands.add_parser("env", help="print the environment for a shell to evaluate")
     commands.add_parser("services", help="print where DNS, ACME, object storage, mails and Odoo are, as JSON")
     commands.add_parser("list", help="print every resource of the account, as JSON")

@@ -23,6 +23,22 @@ def components_in_phase(components: Components, phase: int) -> dict[str, Mapping
     return {name: row for name, row in components.items() if int(row["phase"]) <= phase}
 
 
+def own_database_rows(components: Components, phase: int, subnet: str) -> list[dict[str, str]]:
+    """Rows of pg_hba.conf for the databases that components have for themselves.
+
+    Their owner gets in from a container, and nowhere else; that nobody else does, the rows after these say.
+    """
+    rows = []
+    for component in components_in_phase(components, phase).values():
+        if owner := component.get("database"):
+            allowed = {"type": "hostssl", "database": owner, "user": owner, "address": subnet}
+            rows.append(allowed | {"method": "scram-sha-256"})
+            rows.append({"type": "host", "database": "all", "user": owner, "address": "all", "method": "reject"})
+            # The pooler's way.
+            rows.append({"type": "local", "database": "all", "user": owner, "method": "reject"})
+    return rows
+
+
 def bound_ports(components: Components, bind: str) -> list[dict[str, Any]]:
     """Every port bound so, in the table's order: component, name, port."""
     return [
@@ -47,5 +63,6 @@ class FilterModule:
             "bound_ports": bound_ports,
             "component_port": component_port,
             "components_in_phase": components_in_phase,
+            "own_database_rows": own_database_rows,
             "public_ports": public_ports,
         }

@@ -15,7 +15,7 @@ Components = Mapping[str, Mapping[str, Any]]
 Plugin = dict[str, Any]
 
 ACCESS = ("public", "optional", "key", "service", "closed")
-ROUTE_FIELDS = {"exact", "below", "access", "to", "seconds", "body_mb", "streams", "per_minute"}
+ROUTE_FIELDS = {"exact", "below", "access", "to", "seconds", "body_mb", "streams", "per_minute", "secret"}
 # Nothing in a path means more than itself, neither to Kong nor in an expression.
 PATH = re.compile(r"(/[A-Za-z0-9._-]+)+/?")
 # A consumer is what a key stands for: the API role whose token the services get. Its group has the same name.
@@ -69,6 +69,7 @@ class Route:
     body_mb: int
     streams: bool
     per_minute: int | None
+    secret: bool
 
     @property
     def name(self) -> str:
@@ -110,6 +111,8 @@ def _route(component: str, row: Mapping[str, Any], entry: Mapping[str, Any]) -> 
     path = str(entry["exact" if exact else "below"])
     if not PATH.fullmatch(path):
         raise refuse(f"a path has letters, digits, dots, dashes and underscores between slashes, not {path!r}")
+    if entry.get("secret") and exact:
+        raise refuse("an exact path is no secret; below one a secret may follow")
     if not exact and not closed and not path.endswith("/"):
         raise refuse("below must end with a slash, or it would let through paths that only begin alike")
     prefix = next((p for p in row.get("paths", ()) if path.startswith(f"{p}/")), None)
@@ -129,6 +132,7 @@ def _route(component: str, row: Mapping[str, Any], entry: Mapping[str, Any]) -> 
         body_mb=int(entry.get("body_mb", DEFAULT_BODY_MB)),
         streams=bool(entry.get("streams", False)),
         per_minute=entry.get("per_minute"),
+        secret=bool(entry.get("secret", False)),
     )
 
 
@@ -328,6 +332,11 @@ def _by_component(routes: Sequence[Route]) -> dict[str, list[Route]]:
     return found
 
 
+def secret_paths(components: Components, phase: int) -> list[str]:
+    """The paths below which a secret follows, which no log may spell out."""
+    return [route.path for route in gateway_routes(components, phase) if route.secret]
+
+
 def kong_plugins(_components: Components) -> str:
     """The plugins that the configuration uses, as KONG_PLUGINS takes them: the list replaces Kong's own."""
     return ",".join(PLUGINS)
@@ -357,4 +366,5 @@ class FilterModule:
             "kong_peers": kong_peers,
             "kong_plugins": kong_plugins,
             "kong_probe": kong_probe,
+            "secret_paths": secret_paths,
         }

@@ -22,6 +22,7 @@ FIELDS = {
     "health",
     "metrics",
     "connections",
+    "database",
     "log",
 }
 REQUIRED = {"title", "phase", "role", "group", "kind", "unit", "ports", "health", "log"}

@@ -24,7 +24,10 @@ def needed(phase: int, machine: dict[str, int]) -> dict[str, int]:
     """Sessions by who may hold them."""
     pooler = ROOT / "roles" / "pgbouncer"
     server = read_yaml(ROOT / "roles" / "postgresql" / "vars" / "main.yml")["__postgresql_fixed_settings"]
-    per_database = rendered(read_yaml(pooler / "defaults" / "main.yml")["pgbouncer_database_connections"], **machine)
+    defaults = read_yaml(pooler / "defaults" / "main.yml")
+    per_database = rendered(
+        defaults["pgbouncer_database_connections"], pgbouncer_pool_size=defaults["pgbouncer_pool_size"], **machine
+    )
     databases = rendered(
         read_yaml(pooler / "vars" / "main.yml")["__pgbouncer_databases"], platform_database="db", __pgbouncer_server={}
     )

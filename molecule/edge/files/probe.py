@@ -55,6 +55,9 @@ for version in ("--http1.1", "--http2"):
     for name in ("x-forwarded-prefix", "x-original-url", "forwarded", "upgrade"):
         expect(f"{name} {version}", headers.get(name), None)
 
+for path in ("/hooks/hidden-token", "/hooks//hidden-token", "/hooks/%68idden-token"):
+    expect(path, json.loads(curl(API, path)[2])["path"], path)
+
 status, headers_text, body = curl(API, "/rest/v1/t?a=%2F..&b=c")
 expect("the query as it was", json.loads(body)["path"], "/rest/v1/t?a=%2F..&b=c")
 expect("HSTS", headers_text.count("strict-transport-security"), 1)
@@ -153,5 +156,6 @@ lines = [json.loads(line) for line in journal.splitlines() if line.startswith("{
 expect("a line for each of many requests", len(lines) > 40, wanted=True)
 expect("the address", {line["address"] for line in lines} <= {"127.0.0.1", own}, wanted=True)
 expect("tokens in the journal", "hidden-token" in journal, wanted=False)
+expect("hooks in the journal", {line["path"] for line in lines if "/hooks/" in line["path"]}, {"/hooks/*"})
 expect("who asked", any(line["path"] == "/auth/v1/verify" and line["host"] == AUTH for line in lines), wanted=True)
 sys.exit("\n".join(wrong) or 0)

@@ -22,6 +22,7 @@ BASE = {
     "supabase-platform:alert_email": "ops@example.com",
 }
 MAIL = {"smtp_host": "mail.example.com", "smtp_sender": "no-reply@example.com"}
+ODOO = {"odoo_url": "https://odoo.example.com", "odoo_database": "live", "odoo_api_key": "0d00" * 10}
 ACCESS_KEY = "DO00EXAMPLE000000001"
 MADE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

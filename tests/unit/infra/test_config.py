@@ -5,8 +5,9 @@ from infra import PROJECT, ROOT
 from infra.accounts import Accounts, Mail, secrets_in_clear
 from infra.config import missing_credentials, missing_tools, parse
 from infra.config_values import KEYS, ConfigError
+from infra.odoo import Odoo
 from infra.phases import PHASES
-from tests.unit.infra.conftest import BASE, MAIL, config
+from tests.unit.infra.conftest import BASE, MAIL, ODOO, config
 
 
 def problems(**keys: str) -> list[str]:
@@ -91,6 +92,17 @@ def test_a_minimal_configuration_gets_the_schema_s_defaults() -> None:
         ("auth_redirect_urls", '["http://app.example.com"]', '= "http://app.example.com"', "localhost"),
         ("auth_signing_algorithm", "RS256", '= "RS256"', "allowed: HS256, ES256"),
         ("auth_google_client_id", "two words", '= "two words"', "the client id that google gave you"),
+        ("odoo_url", "odoo.example.com", '= "odoo.example.com"', "https://odoo.example.com"),
+        ("odoo_url", "http://odoo.example.com", '= "http://odoo.example.com"', "https://odoo.example.com"),
+        ("odoo_url", "https://odoo.example.com/web", '= "https://odoo.example.com/web"', "https://odoo.example.com"),
+        ("odoo_url", "https://a:b@odoo.example.com", "b@odoo", "https://odoo.example.com"),
+        ("odoo_database", "two words", '= "two words"', "the name of Odoo's database"),
+        ("odoo_user", "two words", '= "two words"', "letters, digits and signs"),
+        ("odoo_sync_engine", "airbyte", '= "airbyte"', "allowed: n8n, worker"),
+        ("odoo_companies", "[]", "is not set", "not a map"),
+        ("odoo_companies", '{"acme": "acme"}', '= "acme"', "named by its number"),
+        ("odoo_companies", '{"1": "Acme Ltd"}', '= "Acme Ltd"', "an organisation's slug"),
+        ("odoo_companies", '{"1": 7}', "= 7", "an organisation's slug"),
     ],
 )
 def test_a_bad_value_is_answered_with_key_value_and_what_is_allowed(
@@ -114,6 +126,12 @@ def test_a_bad_value_is_answered_with_key_value_and_what_is_allowed(
         ({"smtp_host": "mail.example.com"}, "smtp_sender is not set: name the address"),
         ({"auth_github_client_secret": "hidden-away"}, "auth_github_client_id is not set"),
         ({"auth_google_client_id": "c"}, "run: pulumi config set --secret auth_google_client_secret"),
+        ({**ODOO, "odoo_api_key": ""}, "run: pulumi config set --secret odoo_api_key"),
+        ({**ODOO, "odoo_database": ""}, "odoo_database is not set: odoo_url needs one"),
+        ({"odoo_database": "live"}, 'odoo_database = "live": means nothing without odoo_url'),
+        ({"odoo_user": "sync"}, 'odoo_user = "sync": means nothing without odoo_url'),
+        ({"odoo_companies": '{"1": "acme"}'}, "means nothing without odoo_url"),
+        ({"odoo_api_key": "hidden-away"}, "odoo_api_key: means nothing without odoo_url"),
     ],
 )
 def test_settings_that_belong_together_come_together_and_no_secret_is_shown(keys: dict[str, str], said: str) -> None:
@@ -128,6 +146,15 @@ def test_a_secret_in_clear_is_one_no_more() -> None:
     assert "pulumi config set --secret smtp_password" in problem
     assert "hidden-away" not in problem
     assert secrets_in_clear(values, {f"{PROJECT}:smtp_password"}.__contains__) == []
+
+
+def test_odoo_is_as_configured() -> None:
+    assert config().odoo == Odoo("", "", "", "n8n", {})
+    chosen = config(**ODOO, odoo_user="sync@example.com", odoo_sync_engine="worker", odoo_companies='{"1": "acme"}')
+    assert chosen.odoo == Odoo("https://odoo.example.com", "live", "sync@example.com", "worker", {"1": "acme"})
+    assert chosen.given_secrets == {"odoo_api_key": ODOO["odoo_api_key"]}
+    rehearsal = config(**{**ODOO, "odoo_url": "http://odoo.test:8069"}, environment="staging")
+    assert rehearsal.odoo.url == "http://odoo.test:8069"
 
 
 def test_mails_and_accounts_are_as_configured() -> None:

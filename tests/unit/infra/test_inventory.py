@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.inventory import build_inventory, complete
-from tests.unit.infra.conftest import MAIL, config
+from tests.unit.infra.conftest import MAIL, ODOO, config
 
 GOLDEN = Path(__file__).parent / "golden" / "inventory.json"
 
@@ -20,6 +20,8 @@ def inventory() -> dict[str, Any]:
             auth_redirect_urls='["myapp://callback"]',
             auth_google_client_id="c1",
             auth_google_client_secret="s1",
+            **ODOO,
+            odoo_companies='{"1": "acme"}',
         ),
         private_ip="10.110.0.2",
         volume_name="acme-data",

@@ -30,7 +30,7 @@ def hexadecimal(**changes: Any) -> dict[str, Any]:
 def test_the_table_names_every_secret_with_the_plan_s_interval() -> None:
     table = {spec.name: (spec.kind, spec.interval_days) for spec in SECRETS}
     database = [name for name in table if name.startswith("db_")]
-    assert len(database) == 6
+    assert len(database) == 8
     assert {table[name] for name in database} == {("hex", 90)}
     assert table["jwt_secret"] == ("hex", 365)
     assert table["jwt_signing_key"] == ("ec", 365)
@@ -56,7 +56,7 @@ def test_keys_in_the_hands_of_clients_overlap() -> None:
 
 def test_what_encrypts_data_is_never_renewed() -> None:
     fixed = {spec.name: (spec.length, spec.interval_days) for spec in SECRETS if not spec.rotates}
-    assert fixed == {"backup_cipher": (64, None), "pgsodium_key": (64, None)}
+    assert fixed == dict.fromkeys(("backup_cipher", "pgsodium_key", "n8n_encryption_key"), (64, None))
     assert not fixed.keys() & set(ROTATABLE)
 
 

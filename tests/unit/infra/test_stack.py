@@ -26,11 +26,18 @@ RESOURCES = {
     "digitalocean:index/uptimeCheck:UptimeCheck": 1,
     "digitalocean:index/uptimeAlert:UptimeAlert": 3,
     "digitalocean:index/monitorAlert:MonitorAlert": 3,
-    "pulumi-python:dynamic/platform:Secret": 18,
+    "pulumi-python:dynamic/platform:Secret": 23,
     "pulumi-python:dynamic/platform:SshKeyPair": 2,
     "pulumi-python:dynamic/platform:Configure": 1,
 }
-PROTECTED = {"volume", "reserved-ip", "backups", "secret-backup_cipher", "secret-pgsodium_key"}
+PROTECTED = {
+    "volume",
+    "reserved-ip",
+    "backups",
+    "secret-backup_cipher",
+    "secret-pgsodium_key",
+    "secret-n8n_encryption_key",
+}
 RETAINED = {"volume", "reserved-ip", "backups"}
 # Inputs that are read at birth only; whatever else replaces a resource must not depend on the phase.
 REPLACING = {
@@ -258,6 +265,6 @@ def test_the_audit_is_public_and_says_what_is_declared(run: Run) -> None:
     assert audit["server"] is None
     assert audit["drift"] == []
     assert {"protocol": "tcp", "ports": "22", "sources": ["203.0.113.7/32"]} in audit["declared"]["firewall"]
-    assert "odoo_sync" in audit["declared"]["components"]
+    assert "n8n" in audit["declared"]["components"]
     assert "storage" not in audit["declared"]["components"]
     assert {row["name"] for row in audit["secrets"]} | {"jwks", "jwt_signing_keys"} == set(program.outputs["secrets"])

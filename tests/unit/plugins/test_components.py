@@ -3,7 +3,13 @@
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from plugins.filter.components import bound_ports, component_port, components_in_phase, public_ports
+from plugins.filter.components import (
+    bound_ports,
+    component_port,
+    components_in_phase,
+    own_database_rows,
+    public_ports,
+)
 from tests.unit.project import components
 
 TABLE = {
@@ -46,3 +52,19 @@ def test_public_ports_are_sorted() -> None:
 def test_the_platform_s_own_table_answers() -> None:
     assert public_ports(components()) == [22, 80, 443]
     assert set(components_in_phase(components(), 4)) == set(components())
+
+
+def test_a_database_of_its_own_takes_its_owner_from_a_container_and_nobody_else() -> None:
+    table: dict[str, dict[str, object]] = {"flow": {"phase": 2, "database": "flow"}, "other": {"phase": 1}}
+    assert own_database_rows(table, 1, "10.0.0.0/24") == []
+    assert own_database_rows(table, 2, "10.0.0.0/24") == [
+        {
+            "type": "hostssl",
+            "database": "flow",
+            "user": "flow",
+            "address": "10.0.0.0/24",
+            "method": "scram-sha-256",
+        },
+        {"type": "host", "database": "all", "user": "flow", "address": "all", "method": "reject"},
+        {"type": "local", "database": "all", "user": "flow", "method": "reject"},
+    ]

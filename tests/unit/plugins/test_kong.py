@@ -17,6 +17,7 @@ from plugins.filter.kong import (
     kong_peers,
     kong_plugins,
     kong_probe,
+    secret_paths,
 )
 from tests.unit.project import components
 
@@ -185,6 +186,11 @@ def test_requests_are_led_to_components_that_are_there() -> None:
     assert kong_peers({**everything(), "rest": {**everything()["rest"], "planned": True}}, 1) == ["auth"]
 
 
+def test_paths_below_which_a_secret_follows_are_known() -> None:
+    assert secret_paths(everything(), 1) == []
+    assert secret_paths(everything(), 2) == ["/hooks/"]
+
+
 def test_a_path_for_the_service_role_alone_is_found_or_missed() -> None:
     assert kong_probe(everything(), 1) == "/auth/v1/admin/"
     assert not kong_probe({"functions": everything()["functions"]}, 4)
@@ -208,6 +214,7 @@ def test_an_empty_key_is_refused_by_name(name: str) -> None:
         ({"below": "/auth/v1//", "access": "key"}, "between slashes"),
         ({"below": "/authority/", "access": "key"}, "not below the component's paths, /auth/v1"),
         ({"below": "/auth/v1/", "access": "key", "acces": "public"}, "unknown acces"),
+        ({"exact": "/auth/v1/x", "access": "public", "secret": True}, "an exact path is no secret"),
     ],
 )
 def test_a_row_that_means_nothing_is_refused(route: dict[str, Any], said: str) -> None:
