@@ -67,6 +67,21 @@ class Stack:
             raise OperatorError(f"pulumi {arguments[0]} failed on stack {self.name}: {done.stderr.strip()}")
         return done.stdout
 
+    def keep_secret(self, key: str, value: str) -> None:
+        """Put a secret into the stack's configuration, unless it holds it: its cipher text is new each time.
+
+        It goes over standard input; a command line is for everybody to read.
+        """
+        held = json.loads(self.read("config", "--json", "--show-secrets"))
+        if held.get(f"{PROJECT}:{key}", {}).get("value") == value:
+            return
+        done = subprocess.run(
+            self._command(("config", "set", "--secret", f"{PROJECT}:{key}")), cwd=ROOT, env=self.environment,
+            check=False, capture_output=True, input=value, text=True,
+        )  # fmt: skip
+        if done.returncode:
+            raise OperatorError(f"{key} cannot be kept on stack {self.name}: {done.stderr.strip()}")
+
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs, secrets in clear: never print them."""
         found: dict[str, Any] = json.loads(self.read("stack", "output", "--json", "--show-secrets"))

@@ -85,14 +85,20 @@ def prepare_sandbox(stack: Stack, phase: int) -> None:
     sandbox = home.current()
     acme.ensure(sandbox)
     mail.ensure(sandbox)
-    if phase >= odoo.FIRST_PHASE:
-        odoo.ensure(sandbox)
-    chosen = {
+    chosen: dict[str, Any] = {
         "phase": phase,
         "acme_directory": acme.directory_url(sandbox),
         "smtp_host": mail.address(sandbox),
     }
+    secrets: dict[str, str] = {}
+    if phase >= odoo.FIRST_PHASE:
+        odoo.ensure(sandbox)
+        known = odoo.values(sandbox)
+        secrets = {"odoo_api_key": known.pop("odoo_api_key")}
+        chosen |= known
     path.write_text(yaml.safe_dump(with_sandbox_values(document, chosen), sort_keys=False))
+    for key, value in secrets.items():
+        stack.keep_secret(key, value)
 
 
 def with_sandbox_values(document: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
