@@ -88,6 +88,12 @@ def test_odoo_silver_and_gold_are_compared(sync: Sync) -> None:
     ]
 
 
+def test_companies_are_read_first(sync: Sync) -> None:
+    assert sync.next_request("res.partner") == {"more": False, "wait": "companies are read first"}
+    sync.model("res.company")
+    assert sync.next_request("res.partner")["more"]
+
+
 def test_a_second_round_changes_nothing(sync: Sync) -> None:
     sync.round()
     before = content(sync)

@@ -261,6 +261,13 @@ begin
     return jsonb_build_object('more', false, 'wait', format('failed %s times; next try at %s', place.failures, place.retry_at));
   end if;
 
+  -- Without its company nobody knows whose a record is.
+  if place.model <> 'res.company' and not exists (
+    select from sync.cursors as c where c.model = 'res.company' and c.polled_at is not null
+  ) then
+    return jsonb_build_object('more', false, 'wait', 'companies are read first');
+  end if;
+
   if going.id is not null then
     update sync.runs as r set state = 'abandoned', finished_at = clock_timestamp(), message = 'its caller was not heard of again'
     where r.id = going.id;
