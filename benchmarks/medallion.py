@@ -14,6 +14,7 @@ import os
 import random
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -161,7 +162,7 @@ def changes(session: Session, host: str, stored: int, generator: random.Random) 
         changed = one(session, "select count(*) from silver.partners where name = %s", name)
         seen = one(session, "select count(*) from bench_dbt.current_partners where name = %s", name)
         history = one(session, "select count(*) from gold.dim_partner where is_current and name = %s", name)
-        assert (changed, seen, history) == (CHANGES, CHANGES, CHANGES)
+        assert (changed, seen, history) == (CHANGES, CHANGES, CHANGES), (changed, seen, history)
     return {"stored": stored, "ours_seconds": ours, "dbt_seconds": theirs}
 
 
@@ -169,7 +170,7 @@ def install_dbt() -> None:
     """An environment of its own, from its own lock file."""
     if not (DBT / "bin" / "dbt").exists():
         uv = ROOT / ".cache" / "venv" / "bin" / "uv"
-        subprocess.run([str(uv), "venv", "--quiet", str(DBT)], check=True)
+        subprocess.run([sys.executable, "-m", "venv", str(DBT)], check=True)
         lock = ROOT / "requirements" / "dbt.txt"
         subprocess.run(
             [str(uv), "pip", "sync", "--quiet", "--require-hashes", "--python", str(DBT / "bin" / "python"), str(lock)],
