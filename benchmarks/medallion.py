@@ -156,8 +156,8 @@ def changes(session: Session, host: str, stored: int, generator: random.Random) 
     dbt(host)
     for turn in range(ROUNDS):
         ids = sorted(generator.sample(range(1, stored + 1), CHANGES))
-        name = f"Changed {stored} {turn}"
-        ours.append(carry(session, "res.partner", [partner(n, name, f"2026-03-01 10:{turn:02}:00") for n in ids]))
+        name, when = f"Changed {stored} {turn}", f"2026-03-01 {10 + SIZES.index(stored)}:{turn:02}:00"
+        ours.append(carry(session, "res.partner", [partner(n, name, when) for n in ids]))
         theirs.append(dbt(host))
         changed = one(session, "select count(*) from silver.partners where name = %s", name)
         seen = one(session, "select count(*) from bench_dbt.current_partners where name = %s", name)
