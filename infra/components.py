@@ -77,6 +77,11 @@ class Components:
         """The components of a phase: its own and those of the phases before it."""
         return tuple(row for row in self.rows if row.phase <= phase)
 
+    def runs_image(self, key: str, phase: int) -> bool:
+        """Whether a platform of this phase may run the image: a component's image has the component's name."""
+        row = next((row for row in self.rows if row.name == key), None)
+        return row is None or row.phase <= phase
+
     def public_ports(self, phase: int) -> tuple[int, ...]:
         """Every TCP port that is open to other machines, in ascending order."""
         return tuple(sorted({p.number for row in self.of_phase(phase) for p in row.ports if p.bind == "public"}))

@@ -22,7 +22,7 @@ from typing import Any
 import pulumi
 from pulumi import dynamic
 
-from infra import ROOT
+from infra import ROOT, components
 from infra.config import SUMS
 from infra.events import UNREACHABLE, RunResult
 from infra.inventory import complete
@@ -47,9 +47,13 @@ class ConvergeError(Exception):
 ConvergeError.__module__ = "builtins"  # Pulumi shows the class name: without its module it reads as a sentence.
 
 
-def content_hash(root: Path = ROOT, images_archive: str = "") -> str:
-    """A fingerprint of everything that configures the server, the checksums of the images among it."""
-    digest = hashlib.sha256((root / images_archive / SUMS).read_bytes() if images_archive else b"")
+def content_hash(phase: int, images_archive: str = "", root: Path = ROOT) -> str:
+    """A fingerprint of everything that configures a server of this phase, the checksums of its images among it."""
+    digest = hashlib.sha256()
+    if images_archive:
+        for line in (root / images_archive / SUMS).read_text().splitlines():
+            if components.load().runs_image(Path(line.split()[-1].lstrip("*")).stem, phase):
+                digest.update(f"{line}\n".encode())
     for name in CONTENT:
         top = root / name
         for path in [top] if top.is_file() else sorted(top.rglob("*")):
@@ -206,7 +210,7 @@ class Configure(dynamic.Resource, module="platform", name="Configure"):
             {
                 "inventory": pulumi.Output.secret(inventory),
                 "connection": pulumi.Output.secret(connection),
-                "content": content_hash(images_archive=images_archive) if converge else "",
+                "content": content_hash(int(declared["phase"]), images_archive) if converge else "",
                 # In clear, for policies and readers of the state; the server learns it from the inventory.
                 "declared": dict(declared),
                 "converge": converge,

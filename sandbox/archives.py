@@ -7,6 +7,7 @@ A component's image has the component's name, which tells the first phase that n
 import fcntl
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from infra import components
@@ -24,26 +25,29 @@ _SAVE_TIMEOUT_SECONDS = 300
 def ensure(phase: int = max(PHASES)) -> Path:
     """Build and save what changed since; returns the folder, which holds the archives and their checksums.
 
-    Of a phase, what its components need: what only later ones do stays as it is, or away.
+    Of a phase, what its components need: what only later ones do stays as it is, or away. Whoever needs less does not
+    wait for whoever needs more.
     """
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with (FOLDER / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        sums = {}
-        for recipe, key in _provided():
-            checksum = _saved(key, image.build(recipe.name)) if needed(key, phase) else _checksum(key)
-            if checksum:
-                sums[f"{key}.tar"] = checksum
+    table = components.load()
+    for recipe, key in _provided():
+        if table.runs_image(key, phase):
+            tag = image.build(recipe.name)
+            with _locked(key):
+                _save(key, tag)
+    with _locked(SUMS):
+        sums = {f"{key}.tar": noted[1] for _, key in _provided() if (noted := _noted(key))}
         lines = "".join(f"{checksum}  {name}\n" for name, checksum in sorted(sums.items()))
         if not (FOLDER / SUMS).exists() or (FOLDER / SUMS).read_text() != lines:
             _replace(FOLDER / SUMS, lines)
     return FOLDER
 
 
-def needed(key: str, phase: int) -> bool:
-    """Whether a platform of this phase runs the image."""
-    row = next((row for row in components.load() if row.name == key), None)
-    return row is None or row.phase <= phase
+@contextmanager
+def _locked(name: str) -> Iterator[None]:
+    with (FOLDER / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _provided() -> Iterator[tuple[Path, str]]:
@@ -58,15 +62,10 @@ def _noted(key: str) -> list[str]:
     return note.read_text().split() if note.exists() and archive.exists() else []
 
 
-def _checksum(key: str) -> str:
-    return (_noted(key) or ["", ""])[1]
-
-
-def _saved(key: str, tag: str) -> str:
-    """The checksum of the archive of an image, saved anew only when the image changed."""
+def _save(key: str, tag: str) -> None:
+    """Save an image anew only when it changed."""
     archive, note = FOLDER / f"{key}.tar", FOLDER / f"{key}.saved"
-    noted = _noted(key)
-    if noted[:1] != [tag]:
+    if _noted(key)[:1] != [tag]:
         with step(f"saving image {key}"):
             fresh = archive.with_suffix(".new")
             docker("save", "--output", str(fresh), tag, timeout=_SAVE_TIMEOUT_SECONDS)
@@ -74,8 +73,6 @@ def _saved(key: str, tag: str) -> str:
                 checksum = hashlib.file_digest(file, "sha256").hexdigest()
             fresh.rename(archive)
             _replace(note, f"{tag} {checksum}\n")
-            noted = [tag, checksum]
-    return noted[1]
 
 
 def _replace(path: Path, content: str) -> None:

@@ -166,13 +166,24 @@ def test_the_content_hash_follows_what_configures_the_server_and_nothing_else(tm
             shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, tmp_path / name)
-    before = content_hash(tmp_path)
+    before = content_hash(1, root=tmp_path)
     (tmp_path / "roles" / "__pycache__").mkdir()
     (tmp_path / "roles" / "__pycache__" / "x.pyc").write_text("x")
     (tmp_path / "README.md").write_text("x")
-    assert content_hash(tmp_path) == before
+    assert content_hash(1, root=tmp_path) == before
     (tmp_path / "roles" / "base" / "tasks" / "main.yml").write_text("[]\n")
-    edited = content_hash(tmp_path)
+    edited = content_hash(1, root=tmp_path)
     assert edited != before
     (tmp_path / "sql" / "new.sql").write_text("select 1;")
-    assert content_hash(tmp_path) != edited
+    assert content_hash(1, root=tmp_path) != edited
+
+
+def test_the_content_hash_follows_the_images_that_the_phase_runs(tmp_path: Path) -> None:
+    sums = tmp_path / "SHA256SUMS"
+    sums.write_text("1  rest.tar\n")
+    before = content_hash(1, str(tmp_path))
+    sums.write_text("1  rest.tar\n2  n8n.tar\n")
+    assert content_hash(1, str(tmp_path)) == before
+    assert content_hash(2, str(tmp_path)) != before
+    sums.write_text("3  rest.tar\n2  n8n.tar\n")
+    assert content_hash(1, str(tmp_path)) != before

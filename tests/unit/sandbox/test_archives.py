@@ -7,9 +7,22 @@ import pytest
 from sandbox import archives, image
 
 
-@pytest.mark.parametrize(("key", "phase", "built"), [("n8n", 1, False), ("n8n", 2, True), ("rest", 1, True)])
-def test_an_image_is_needed_from_its_component_s_phase_on(key: str, phase: int, built: bool) -> None:
-    assert archives.needed(key, phase) is built
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Archives of two recipes, of which the second is a component of phase 1."""
+
+    def save(_kind: str, _option: str, path: str, tag: str, **_: object) -> str:
+        return str(Path(path).write_text(tag))
+
+    monkeypatch.setattr(archives, "FOLDER", tmp_path)
+    monkeypatch.setattr(archives, "_provided", lambda: [(Path("n8n"), "n8n"), (Path("lite"), "rest")])
+    monkeypatch.setattr(archives, "docker", save)
+    monkeypatch.setattr(image, "build", lambda name: f"{name}:1")
+    return tmp_path
+
+
+def listed(folder: Path) -> list[str]:
+    return [line.split()[1] for line in (folder / archives.SUMS).read_text().splitlines()]
 
 
 def test_every_recipe_makes_images_of_components() -> None:
@@ -17,14 +30,22 @@ def test_every_recipe_makes_images_of_components() -> None:
     assert provided == {"auth", "gateway", "meta", "n8n", "rest", "studio"}
 
 
-def test_an_archive_of_a_later_phase_stays_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "FOLDER", tmp_path)
-    monkeypatch.setattr(archives, "_provided", lambda: [(Path("n8n"), "n8n"), (Path("meta"), "rest")])
-    monkeypatch.setattr(archives, "_saved", lambda key, _tag: f"checksum-of-{key}")
-    monkeypatch.setattr(image, "build", str)
+def test_an_archive_of_a_later_phase_is_not_made_and_stays_listed_once_it_is_there(folder: Path) -> None:
     archives.ensure(1)
-    assert (tmp_path / archives.SUMS).read_text() == "checksum-of-rest  rest.tar\n"
-    (tmp_path / "n8n.tar").touch()
-    (tmp_path / "n8n.saved").write_text("a-tag abc\n")
+    assert listed(folder) == ["rest.tar"]
+    archives.ensure(2)
+    assert listed(folder) == ["n8n.tar", "rest.tar"]
     archives.ensure(1)
-    assert (tmp_path / archives.SUMS).read_text() == "abc  n8n.tar\nchecksum-of-rest  rest.tar\n"
+    assert listed(folder) == ["n8n.tar", "rest.tar"]
+
+
+def test_an_archive_is_saved_again_when_its_image_changed_and_only_then(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archives.ensure(1)
+    before = (folder / "rest.tar").stat().st_mtime_ns
+    archives.ensure(1)
+    assert (folder / "rest.tar").stat().st_mtime_ns == before
+    monkeypatch.setattr(image, "build", lambda name: f"{name}:2")
+    archives.ensure(1)
+    assert (folder / "rest.tar").read_text() == "lite:2"
