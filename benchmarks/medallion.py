@@ -191,6 +191,8 @@ def main() -> None:
             session.execute("alter system set max_wal_size = '4GB'")
             session.execute("select pg_reload_conf()")
             session.execute("create schema bench_dbt")
+            # Whoever else writes silver is noted and overruled.
+            session.execute("set sync.applying = 'on'")
             company = {
                 "id": 1,
                 "name": "Company",

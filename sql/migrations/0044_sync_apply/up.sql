@@ -443,7 +443,7 @@ begin
 end;
 $$;
 
--- Records that somebody else wrote in silver are written again from bronze.
+-- Records that somebody else wrote in silver are written again from bronze, so many before each run.
 create function sync.repair_edited(of_model text)
 returns int
 language plpgsql
@@ -453,7 +453,11 @@ declare
   edited bigint[];
 begin
   with taken as (
-    delete from sync.edited as e where e.model = of_model returning e.source_id
+    delete from sync.edited as e
+    where e.model = of_model and e.source_id in (
+      select o.source_id from sync.edited as o where o.model = of_model order by o.source_id limit 10000
+    )
+    returning e.source_id
   )
   select array_agg(t.source_id) into edited from taken as t;
 
