@@ -1,7 +1,7 @@
 # `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down status drift verify backup restore-point restore restore-drill rotate odoo-nudge images-bundle ssh psql tunnel logs env preview test test-fast lint unit sql molecule integration e2e bench lock
+.PHONY: help up down status drift verify backup restore-point restore restore-drill rotate odoo-nudge rebuild-silver images-bundle ssh psql tunnel logs env preview test test-fast lint unit sql molecule integration e2e bench lock
 
 PHASE ?= 4
 STACK ?= sandbox
@@ -55,6 +55,9 @@ rotate: $(READY) ## a new secret, everywhere: SECRET=db_password|jwt|service_rol
 
 odoo-nudge: $(READY) ## Odoo tells at once that something changed: SHOW=1 for what it would do, REMOVE=1 to take it away, WEBHOOK= for another address
 	@$(PY) -m ops odoo-nudge --stack $(STACK) --webhook "$(WEBHOOK)" $(if $(SHOW),--show) $(if $(REMOVE),--remove)
+
+rebuild-silver: $(READY) ## Odoo's data in silver and gold made again from bronze, and compared with what they were
+	@$(PY) -m ops rebuild-silver --stack $(STACK)
 
 images-bundle: $(READY) ## archives of every image, for platforms that reach no registry: FOLDER=images
 	@$(PY) -m ops images-bundle "$(FOLDER)"

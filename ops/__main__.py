@@ -13,6 +13,7 @@ from ops.drift import drift
 from ops.errors import OperatorError
 from ops.images_bundle import images_bundle
 from ops.odoo_nudge import odoo_nudge
+from ops.rebuild_silver import rebuild_silver
 from ops.restore import restore
 from ops.restore_drill import restore_drill
 from ops.rotate import rotate
@@ -44,6 +45,7 @@ def main(arguments: list[str]) -> int:
         "restore-drill": lambda: restore_drill(stack, options.target),
         "rotate": lambda: rotate(stack, options.secret, finish=options.finish),
         "odoo-nudge": lambda: odoo_nudge(stack, options.webhook, remove=options.remove, show=options.show),
+        "rebuild-silver": lambda: rebuild_silver(stack),
         "ssh": lambda: ssh(stack),
         "psql": lambda: psql(stack),
         "tunnel": lambda: tunnel(stack, options.component),
@@ -77,7 +79,18 @@ def _parser() -> argparse.ArgumentParser:
         "restore",
         "restore-drill",
     )
-    for name in (*names, "rotate", "odoo-nudge", "ssh", "psql", "tunnel", "logs", "env", "images-bundle"):
+    for name in (
+        *names,
+        "rotate",
+        "odoo-nudge",
+        "rebuild-silver",
+        "ssh",
+        "psql",
+        "tunnel",
+        "logs",
+        "env",
+        "images-bundle",
+    ):
         command = commands.add_parser(name)
         command.add_argument("--stack", default=SANDBOX)
         if name in {"up", "preview"}:

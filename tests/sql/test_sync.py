@@ -2,12 +2,17 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import pytest
 
+from ops import rebuild_silver
 from roles.odoo_sync.files import odoo_sync as worker
+from roles.odoo_sync.files.odoo_sync_status.metrics import CONFIGURED, HELP, REPORTED, WRITTEN, render
+from roles.odoo_sync.files.odoo_sync_status.page import page
+from roles.odoo_sync.files.odoo_sync_status.report import report
 from tests.sql.cluster import Cluster
 from tests.sql.odoo_double import OdooDouble
 from tests.sql.synchronisation import Sync, invoice, small_world
@@ -360,6 +365,25 @@ def test_silver_made_again_from_bronze_is_the_same(sync: Sync, table: str) -> No
     assert content(sync) == before
 
 
+def test_a_fingerprint_tells_what_another_silver_would_be(sync: Sync) -> None:
+    sync.round()
+    known = sync.rows("select * from sync.fingerprints()")
+    assert {name for name, records, _ in known if records} > {"silver.partners", "gold.fact_invoice"}
+    sync.session.execute("select sync.rebuild_silver()")
+    assert sync.rows("select * from sync.fingerprints()") == known
+    sync.session.execute("set local sync.applying = 'on'")
+    sync.session.execute("update silver.partners set name = 'Edited' where id = 11")
+    now = sync.rows("select * from sync.fingerprints()")
+    assert {(name, records) for name, records, _ in now} == {(name, records) for name, records, _ in known}
+    assert [new[0] for old, new in zip(known, now, strict=True) if old != new] == ["silver.partners"]
+    done = sync.session.execute(rebuild_silver.SQL.encode())
+    while done.description is None:
+        assert done.nextset()
+    ((said,),) = done.fetchall()
+    assert rebuild_silver.verdict(said).endswith(": silver.partners")
+    assert sync.rows("select * from sync.fingerprints()") == known
+
+
 def test_failures_are_counted_and_wait_longer(sync: Sync) -> None:
     sync.round()
     for _ in range(3):
@@ -492,6 +516,21 @@ def test_status_and_metrics_say_how_it_is(sync: Sync) -> None:
     assert status["odoo"]["version"] == 19
     assert all(row["agrees"] for row in status["reconciliation"])
     assert ("odoo_sync_failures", {"model": "res.partner"}, 0) in sync.rows("select * from sync.metrics()")
+
+
+def test_the_page_the_metrics_and_the_report_are_written_from_what_the_database_says(sync: Sync) -> None:
+    """As the role that may ask for nothing else, of a database in which something happened."""
+    sync.round()
+    sync.odoo.write("res.partner", 11, name="Renamed")
+    sync.round()
+    sync.session.execute("select sync.fail('res.partner', 'HTTP 401: Invalid apikey')")
+    sync.session.execute("set local role odoo_status")
+    status = sync.one("select sync.status()")
+    measured = sync.rows("select * from sync.metrics()")
+    assert "Odoo refuses the key" in page(status, [], reads=True)
+    assert {name for name, _, _ in measured} == set(HELP) - {WRITTEN, CONFIGURED, REPORTED}
+    assert 'odoo_sync_refused{what="key"} 1' in render(measured, datetime.now(UTC), reads=True)
+    assert report(status, reads=True).line.endswith(" 0 differences")
 
 
 def test_the_worker_reads_every_model(sync: Sync, monkeypatch: pytest.MonkeyPatch) -> None:

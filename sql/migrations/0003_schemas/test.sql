@@ -72,6 +72,7 @@ select results_eq(
       ('storage', 'dashboard_user', 'create usage'),
       ('storage', 'postgres', 'usage'),
       ('storage', 'service_role', 'usage'),
+      ('sync', 'odoo_status', 'usage'),
       ('sync', 'odoo_sync', 'usage'),
       ('tenancy', 'supabase_auth_admin', 'usage')
   $$,
@@ -89,6 +90,7 @@ select results_eq(
   $$
     values
       ('authenticator', 'connect'),
+      ('odoo_status', 'connect'),
       ('odoo_sync', 'connect'),
       ('pgbouncer', 'connect'),
       ('studio', 'connect'),

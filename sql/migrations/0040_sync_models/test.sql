@@ -17,8 +17,8 @@ select results_eq(
     order by 1
   $$,
   $$
-    values ('sync.fail(text,text,jsonb)'), ('sync.ingest(bigint,jsonb,text)'), ('sync.metrics()'), ('sync.models()'),
-      ('sync.next_request(text,text,jsonb)'), ('sync.record_event(text,jsonb)'), ('sync.status()')
+    values ('sync.fail(text,text,jsonb)'), ('sync.ingest(bigint,jsonb,text)'), ('sync.models()'),
+      ('sync.next_request(text,text,jsonb)'), ('sync.record_event(text,jsonb)')
   $$,
   'whoever synchronises may call exactly these'
 );

@@ -29,6 +29,18 @@ do update set times = d.times + 1, last_at = clock_timestamp(), run = excluded.r
 returning d.id;
 $$;
 
+-- What Odoo refuses, where it does: the key (n8n hands its status over, the worker says it, Odoo 18 has none), or what
+-- its account may see.
+create function sync.refused(message text, detail jsonb)
+returns text
+language sql
+immutable
+return case
+  when detail ->> 'code' = '401' or message ~ 'HTTP 401|Authorization failed|does not know the user|Access Denied'
+    then 'key'
+  when detail ->> 'code' = '403' or message ~ 'HTTP 403|You are not allowed to access' then 'access'
+end;
+
 -- Odoo sends false for whatever is empty.
 create function sync.value(payload jsonb, field text)
 returns text
@@ -605,3 +617,29 @@ $$;
 
 comment on function sync.rebuild_silver() is
 'Makes silver, and the facts of gold, again from bronze. Returns how many records hold of each model.';
+
+-- What silver and gold hold, to be compared with what they held: rows in any order, without when each was written.
+create function sync.fingerprints()
+returns table (name text, records bigint, fingerprint numeric)
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  for name in
+    select 'silver.' || m.title from sync.models as m
+    union all
+    select unnest('{gold.dim_partner,gold.dim_product,gold.fact_invoice,gold.agg_revenue_daily}'::text[])
+    order by 1
+  loop
+    return query execute format(
+      $sql$
+        select %1$L, count(*), coalesce(sum(hashtextextended((to_jsonb(t) - 'received_at' - 'raw_id')::text, 0)), 0)
+        from %1$s as t
+      $sql$, name
+    );
+  end loop;
+end;
+$$;
+
+comment on function sync.fingerprints() is 'Rows and a checksum of each table of silver and gold.';

@@ -468,6 +468,7 @@ as $$
 #variable_conflict use_column
 declare
   tried int;
+  refused text := sync.refused(fail.message, fail.detail);
 begin
   if fail.model is not null and not exists (select from sync.models as m where m.name = fail.model) then
     raise exception 'unknown model %', fail.model;
@@ -476,6 +477,18 @@ begin
   perform sync.dead_letter(
     fail.model, (select r.id from sync.runs as r where r.model = fail.model and r.state = 'running'), 'a run failed',
     jsonb_build_object('message', left(fail.message, 1000)) || coalesce(fail.detail, '{}')
+    || case refused
+      when 'key' then jsonb_build_object(
+        'refused', refused,
+        'cure', 'The API key has ended or belongs to another database: as the reading user make a new one in Odoo, then'
+        ' pulumi config set --secret odoo_api_key and pulumi up'
+      )
+      when 'access' then jsonb_build_object(
+        'refused', refused,
+        'cure', 'Give the reading user in Odoo the groups Role / User and Show Accounting Features - Readonly'
+      )
+      else '{}'
+    end
   );
 
   update sync.runs as r set state = 'failed', finished_at = clock_timestamp(), message = left(fail.message, 1000)

@@ -207,7 +207,7 @@ begin
       select $1, %1$L, g.company_id, g.day, g.odoo_records, g.silver_records, g.odoo_sums, g.silver_sums, g.gold_sum,
         coalesce(g.differing_ids, '{}'), g.differing_ids is null
       from grouped as g
-      where g.is_total or g.differing_ids is not null
+      where g.is_total or (g.day is not null and g.differing_ids is not null)
     $sql$,
     going.model, target.title,
     case when target.day_column is null then 'null::date' else format('s.%I', target.day_column) end,

@@ -10,11 +10,20 @@ as $$
 select jsonb_build_object(
   'at', now(),
   'odoo', (select jsonb_build_object('version', o.version, 'reported', o.reported ->> 'server_version', 'seen_at', o.seen_at) from sync.odoo as o),
+  'refused', (
+    select coalesce(jsonb_object_agg(r.what, jsonb_build_object('since', r.since, 'cure', r.cure)), '{}')
+    from (
+      select d.detail ->> 'refused' as what, min(d.first_at) as since, min(d.detail ->> 'cure') as cure
+      from sync.dead_letters as d
+      where d.resolved_at is null and d.detail ->> 'refused' is not null
+      group by 1
+    ) as r
+  ),
   'models', (
     select jsonb_agg(
       jsonb_build_object(
         'model', m.name,
-        'records', (select count(*) from sync.heads as h where h.model = m.name and not h.deleted),
+        'records', coalesce(n.records, 0),
         'lag_seconds', extract(epoch from now() - c.polled_at),
         'polled_at', c.polled_at,
         'swept_at', c.swept_at,
@@ -46,6 +55,10 @@ select jsonb_build_object(
     )
     from sync.models as m
     join sync.cursors as c on c.model = m.name
+    -- All at once: one look at the table instead of one for each model.
+    left join (
+      select h.model, count(*) as records from sync.heads as h where not h.deleted group by h.model
+    ) as n on n.model = m.name
   ),
   'latencies', (
     select coalesce(jsonb_agg(to_jsonb(l) order by l.minute), '[]')
@@ -59,7 +72,7 @@ select jsonb_build_object(
   'dead_letters', (
     select coalesce(jsonb_agg(to_jsonb(d) order by d.last_at desc), '[]')
     from (
-      select d.id, d.model, d.reason, d.detail ->> 'message' as message, d.times, d.first_at, d.last_at
+      select d.id, d.model, d.reason, d.detail ->> 'message' as message, d.detail ->> 'cure' as cure, d.times, d.first_at, d.last_at
       from sync.dead_letters as d
       where d.resolved_at is null
       order by d.last_at desc
@@ -130,15 +143,39 @@ from sync.latencies as l
 where l.at > now() - interval '1 hour'
 group by l.reason
 union all
-select 'odoo_sync_reconciliation_differences', jsonb_build_object('model', r.model), sum(cardinality(r.differing_ids))
+select 'odoo_sync_refused', jsonb_build_object('what', w.what), (
+  select count(*)
+  from sync.dead_letters as d
+  where d.resolved_at is null and d.detail ->> 'refused' = w.what
+)
+from (values ('key'), ('access')) as w (what)
+union all
+select 'odoo_sync_reconciliation_age_seconds', jsonb_build_object('model', c.model), extract(epoch from now() - c.swept_at)
+from sync.cursors as c
+where c.swept_at is not null
+union all
+select 'odoo_sync_reconciliation_differences', jsonb_build_object('model', r.model), count(distinct d.id)
 from sync.reconciliations as r
-where r.day is null and r.run = (select max(l.run) from sync.reconciliations as l where l.model = r.model)
+left join unnest(r.differing_ids) as d (id) on true
+where r.run = (select max(l.run) from sync.reconciliations as l where l.model = r.model)
 group by r.model;
 $$;
 
 comment on function sync.metrics() is 'What monitoring asks: one row for each measurement.';
 
-grant execute on function sync.status(), sync.metrics() to odoo_sync;
+-- Whoever shows it sees that and nothing else. Its user on the server has the same name, so it needs no password.
+create role odoo_status login noinherit connection limit 3;
+grant usage on schema sync to odoo_status;
+grant execute on function sync.status(), sync.metrics() to odoo_status;
+
+alter role odoo_status set default_transaction_read_only = on;
+alter role odoo_status set statement_timeout = '30s';
+
+do $$
+begin
+  execute format('grant connect on database %I to odoo_status', current_database());
+end;
+$$;
 
 -- What nobody asks for any more.
 create function sync.prune()

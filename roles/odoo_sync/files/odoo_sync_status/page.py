@@ -1,36 +1,35 @@
-"""Writes the page that shows how the synchronisation with Odoo is doing: odoo_sync_page.py FOLDER STYLESHEET.
+"""The page that shows how the synchronisation with Odoo is doing: ids, counts, reasons and a chart, never a record."""
 
-Asks the database once (`sync.status()`, connection by libpq's variables) and writes FOLDER/index.html, readable by whom
-nginx lets in, and FOLDER/latency.svg. The page holds ids, counts and reasons, never a record. A timer starts it again.
-"""
-
-import os
-import sys
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from html import escape
-from pathlib import Path
 from typing import Any
 
-import psycopg
+Status = Mapping[str, Any]
 
+# Role docs writes it.
+STYLESHEET = "/style.css"
+UNIT = "supabase-odoo-sync-page"
 REFRESH_SECONDS = 30
 WIDTH, HEIGHT, MARGIN = 960, 240, 40
 # What the plan allows between a change in Odoo and its arrival, in seconds.
 ALLOWED_SECONDS = 300
 LATE_SECONDS = 180
+REFUSED = {"key": "the key", "access": "access to something that is read"}
+REPORTS = "reports"
 
 
-def page(status: Mapping[str, Any], stylesheet: str) -> str:
-    """The whole page of a status as `sync.status()` gives it."""
-    odoo = status["odoo"]
-    known = f"Odoo {escape(str(odoo['reported']))}" if odoo else "Odoo has not answered yet"
+def page(status: Status, reports: Sequence[str], *, reads: bool) -> str:
+    """The whole page of a status as `sync.status()` gives it.
+
+    `reports` are the names of files, `reads` says whether an Odoo is configured.
+    """
     parts = [
-        f"<p>{known}. As of {_moment(status['at'])}.</p>",
-        _verdict(status),
+        _written(status),
+        _verdict(status, reads=reads),
         "<h2>Models</h2>",
         _table(
+            "models",
             ("Model", "Records", "Last read", "Last run", "Changed", "Set aside", "Latency p95, a day", "State"),
             [_model(row) for row in status["models"]],
         ),
@@ -38,21 +37,26 @@ def page(status: Mapping[str, Any], stylesheet: str) -> str:
         f'<p><img src="latency.svg" alt="Latency over the last 24 hours" width="{WIDTH}" height="{HEIGHT}"></p>',
         "<h2>Reconciliation</h2>",
         _reconciliation(status["reconciliation"]),
+        "<h2>Nightly reports</h2>",
+        _reports(reports),
         "<h2>Dead letters</h2>",
-        _or_none(
-            ("Last", "Model", "Reason", "Says", "Times"),
+        _table(
+            "dead-letters",
+            ("Last", "Model", "Reason", "Says", "Times", "What to do"),
             [
-                (_moment(d["last_at"]), d["model"] or "", d["reason"], d["message"] or "", d["times"])
+                (_moment(d["last_at"]), d["model"] or "", d["reason"], d["message"] or "", d["times"], d["cure"] or "")
                 for d in status["dead_letters"]
             ],
         ),
         "<h2>Set aside</h2>",
-        _or_none(
+        _table(
+            "set-aside",
             ("Since", "Model", "Id in Odoo", "Why"),
             [(_moment(q["received_at"]), q["model"], q["source_id"], q["reason"]) for q in status["quarantine"]],
         ),
         "<h2>Conflicts</h2>",
-        _or_none(
+        _table(
+            "conflicts",
             ("When", "Model", "Id in Odoo", "What", "Holds", "Why"),
             [
                 (_moment(c["at"]), c["model"], c["source_id"], c["kind"], c["winner"], c["reason"])
@@ -60,7 +64,8 @@ def page(status: Mapping[str, Any], stylesheet: str) -> str:
             ],
         ),
         "<h2>Companies</h2>",
-        _or_none(
+        _table(
+            "companies",
             ("Id in Odoo", "Name", "Organisation", "Visible"),
             [
                 (
@@ -77,23 +82,51 @@ def page(status: Mapping[str, Any], stylesheet: str) -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width">\n'
         f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">\n'
-        f'<title>Odoo sync</title>\n<link rel="stylesheet" href="{escape(stylesheet)}">\n</head>\n<body>\n<main>\n'
+        f'<title>Odoo sync</title>\n<link rel="stylesheet" href="{STYLESHEET}">\n</head>\n<body>\n<main>\n'
         "<h1>Odoo sync</h1>\n" + "\n".join(parts) + "\n</main>\n</body>\n</html>\n"
     )
 
 
-def _verdict(status: Mapping[str, Any]) -> str:
-    late = [m["model"] for m in status["models"] if m["lag_seconds"] is None or m["lag_seconds"] > LATE_SECONDS]
+def _written(status: Status) -> str:
+    odoo = status["odoo"]
+    known = f"Odoo {escape(str(odoo['reported']))}" if odoo else "Odoo has not answered yet"
+    return (
+        f'<p id="written">As of <time datetime="{escape(status["at"])}">{_moment(status["at"])}</time>. {known}.</p>\n'
+        f"<p><small>Written anew every {REFRESH_SECONDS} seconds. When that time is minutes ago, this page is old and "
+        f"says nothing about now: <code>journalctl -u {UNIT}</code> on the server says why.</small></p>"
+    )
+
+
+def _verdict(status: Status, *, reads: bool) -> str:
+    if not reads:
+        before = " What is below was read before." if status["odoo"] else ""
+        return (
+            f'<p id="verdict"><strong>No Odoo is configured: nothing is read.{before}</strong></p>\n'
+            "<p>odoo_url, odoo_database and odoo_api_key of the stack say which one: docs/operations.md, Odoo.</p>"
+        )
+    refused = status["refused"]
+    never = [m["model"] for m in status["models"] if m["lag_seconds"] is None]
+    late = [m["model"] for m in status["models"] if (m["lag_seconds"] or 0) > LATE_SECONDS]
     failing = [m["model"] for m in status["models"] if m["failures"]]
     differing = sorted({r["model"] for r in status["reconciliation"] if not r["agrees"]})
     problems = [
+        *(f"Odoo refuses {REFUSED[what]} since {_moment(row['since'])}" for what, row in sorted(refused.items())),
+        *([f"not read yet: {', '.join(never)}"] if never else []),
         *([f"not read for {LATE_SECONDS // 60} minutes: {', '.join(late)}"] if late else []),
         *([f"failing: {', '.join(failing)}"] if failing else []),
         *([f"Odoo and the platform differ: {', '.join(differing)}"] if differing else []),
         *([f"{len(status['dead_letters'])} dead letters"] if status["dead_letters"] else []),
     ]
     said = "; ".join(problems) if problems else "Everything is read, and nothing differs."
-    return f"<p><strong>{escape(said)}</strong></p>"
+    cures = [f"<p>{escape(row['cure'])}.</p>" for _, row in sorted(refused.items())]
+    return "\n".join([f'<p id="verdict"><strong>{escape(said)}</strong></p>', *cures])
+
+
+def _reports(names: Sequence[str]) -> str:
+    if not names:
+        return "<p>None yet: the first comes with the coming night.</p>"
+    links = (f'<li><a href="{REPORTS}/{escape(name)}">{escape(name)}</a></li>' for name in names)
+    return f'<ul id="reports">{"".join(links)}</ul>'
 
 
 def _model(row: Mapping[str, Any]) -> Sequence[object]:
@@ -127,12 +160,14 @@ def _reconciliation(rows: Iterable[Mapping[str, Any]]) -> str:
         )
         for row in rows
     ]
-    return _or_none(
-        ("Model", "Company", "Day", "Odoo", "Silver", "Sums in Odoo", "Sums in silver", "Gold", "Result"), shown
+    return _table(
+        "reconciliation",
+        ("Model", "Company", "Day", "Odoo", "Silver", "Sums in Odoo", "Sums in silver", "Gold", "Result"),
+        shown,
     )
 
 
-def chart(status: Mapping[str, Any]) -> str:
+def chart(status: Status) -> str:
     """The latency of the last day as an image: one mark for each minute that brought changes."""
     now = datetime.fromisoformat(status["at"])
     start = now - timedelta(days=1)
@@ -181,32 +216,11 @@ def _number(value: float) -> str:
     return f"{value:,.2f}"
 
 
-def _or_none(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    return _table(header, rows) if rows else "<p>None.</p>"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def _table(name: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    if not rows:
+        return "<p>None.</p>"
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>\n" for row in rows)
-    return f"<table>\n<tr>{head}</tr>\n{body}</table>"
-
-
-def write(folder: Path, name: str, text: str) -> None:
-    """Put a whole file in the place of the old one."""
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(temporary).chmod(0o644)
-    Path(temporary).replace(folder / name)
-
-
-def main(folder: Path, stylesheet: str) -> None:
-    """Ask and write."""
-    with psycopg.connect() as session:
-        ((status,),) = session.execute("select sync.status()").fetchall()
-    write(folder, "latency.svg", chart(status))
-    write(folder, "index.html", page(status, stylesheet))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    body = "\n".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    # Wider than the window, it scrolls by itself.
+    inside = f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>"
+    return f'<div class="wide"><table id="{name}">\n{inside}\n</table></div>'
