@@ -108,10 +108,12 @@ select sync.show_to_members('gold.fact_invoice');
 select sync.show_to_members('gold.agg_revenue_daily');
 
 -- A new version of each partner whose attributes differ from the current one; the end of those that are gone.
+-- Here and below each call is planned for the number of its ids: a plan for a few compares each with each in a page.
 create function sync.refresh_dim_partner(ids bigint[])
 returns int
 language plpgsql
 set search_path = ''
+set plan_cache_mode = 'force_custom_plan'
 as $$
 declare
   changed int;
@@ -168,6 +170,7 @@ create function sync.refresh_dim_product(ids bigint[])
 returns int
 language plpgsql
 set search_path = ''
+set plan_cache_mode = 'force_custom_plan'
 as $$
 declare
   changed int;
@@ -225,12 +228,17 @@ create function sync.refresh_facts(ids bigint[])
 returns int
 language plpgsql
 set search_path = ''
+set plan_cache_mode = 'force_custom_plan'
 as $$
 declare
   changed int;
   days jsonb;
 begin
   with
+  -- First the invoices: before there are statistics, nothing else keeps the planner from asking each line for all of them.
+  posted as materialized (
+    select i.* from silver.invoices as i where i.id = any(ids) and i.state = 'posted'
+  ),
   wanted as (
     select l.org_id, l.id as line_id, i.id as invoice_id, i.company_id, i.number,
       case when i.move_type like 'out\_%' then 'sale' else 'purchase' end as direction,
@@ -241,9 +249,9 @@ begin
       case when i.move_type like '%\_refund' then -1 else 1 end * l.price_subtotal as amount_untaxed,
       case when i.move_type like '%\_refund' then -1 else 1 end * l.price_total as amount_total,
       case when i.move_type like 'out\_%' then -1 else 1 end * l.balance as amount_company
-    from silver.invoices as i
+    from posted as i
     join silver.invoice_lines as l on l.org_id = i.org_id and l.invoice_id = i.id
-    where i.id = any(ids) and i.state = 'posted' and l.display_type = 'product'
+    where l.display_type = 'product'
   ),
   gone as (
     delete from gold.fact_invoice as f

@@ -217,7 +217,10 @@ begin
         delete from silver.%3$I as s
         using raw as r
         where s.id = r.source_id and r.reason is null
-          and not exists (select from good as g where g.org_id = s.org_id and g.id = s.id)
+          and not exists (
+            select from sync.companies as c
+            where c.org_id = s.org_id and (r.company_id is null or c.company_id = r.company_id)
+          )
         returning s.id
       )
       select
