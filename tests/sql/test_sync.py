@@ -333,6 +333,31 @@ def test_an_older_version_that_arrives_later_loses(sync: Sync) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["First", "Third"], ids=["the version before", "another version"])
+def test_a_version_that_odoo_went_back_to_comes_with_a_sweep(sync: Sync, name: str) -> None:
+    """A copy of Odoo was restored, or its clock was put right, and what it has is older than what we have."""
+    sync.round()
+    sync.odoo.pass_time(300)
+    sync.odoo.write("res.partner", 11, name="Second")
+    sync.model("res.partner")
+    sync.odoo.pass_time(-600)
+    sync.odoo.write("res.partner", 11, name=name)
+    sync.sweep("res.partner")
+    sync.sweep("res.partner")
+    assert sync.rows("select name from silver.partners where id = 11") == [(name,)]
+    assert sync.rows("select name from gold.dim_partner where partner_id = 11 and is_current") == [(name,)]
+    assert ("older version arrived later", "the older version") in sync.rows(
+        "select kind, winner from sync.conflicts where source_id = 11"
+    )
+    assert sync.rows("select pages from sync.runs where model = 'res.partner' order by id desc limit 1") == [(1,)]
+    sync.odoo.pass_time(1)
+    sync.odoo.write("res.partner", 11, name="Fourth")
+    sync.model("res.partner")
+    assert sync.rows("select name from silver.partners where id = 11") == [("Fourth",)]
+    sync.one("select count(*) from sync.rebuild_silver()")
+    assert sync.rows("select name from silver.partners where id = 11") == [("Fourth",)]
+
+
 def test_what_somebody_edits_in_silver_is_written_again(sync: Sync) -> None:
     sync.round()
     sync.session.execute("set local sync.applying = ''")

@@ -322,9 +322,10 @@ begin
 end;
 $$;
 
--- A batch of records as Odoo answered them: what is new goes to bronze, and on to silver and gold.
+-- A batch of records as Odoo answered them: what is new goes to bronze, and on to silver and gold. An older version
+-- than the one that holds was overtaken, unless it is final: then Odoo went back to it, or its clock did.
 create function sync.apply(
-  of_model text, in_run bigint, records jsonb, out received int, out changed int, out dead int
+  of_model text, in_run bigint, records jsonb, is_final boolean, out received int, out changed int, out dead int
 )
 language plpgsql
 set search_path = ''
@@ -365,10 +366,12 @@ begin
         order by (e.value ->> 'id')::bigint, (e.value ->> 'write_date')::timestamp desc
       ),
       compared as materialized (
-        select a.*, h.source_id is not null and h.write_date > a.write_date and not h.deleted as is_late
+        select a.*, h.raw_id as held, h.write_date as held_date,
+          h.source_id is not null and h.write_date > a.write_date and not h.deleted as is_older
         from arrived as a
         left join sync.heads as h on h.model = %1$L and h.source_id = a.source_id
         where h.source_id is null or h.deleted or h.payload_hash <> a.payload_hash or h.write_date < a.write_date
+          or ($3 and h.write_date <> a.write_date)
       ),
       fresh as (
         select c.*
@@ -376,7 +379,7 @@ begin
         left join sync.heads as h on h.model = %1$L and h.source_id = c.source_id
         where (h.source_id is null or h.deleted or h.payload_hash <> c.payload_hash)
           and not (
-            c.is_late
+            c.is_older and not $3
             and exists (
               select from bronze.%2$I as r where r.source_id = c.source_id and r.payload_hash = c.payload_hash
             )
@@ -384,25 +387,31 @@ begin
       ),
       stored as (
         insert into bronze.%2$I (run, source_id, write_date, company_id, superseded, payload, payload_hash)
-        select $2, f.source_id, f.write_date, f.company_id, f.is_late, f.payload, f.payload_hash
+        select $2, f.source_id, f.write_date, f.company_id, f.is_older and not $3, f.payload, f.payload_hash
         from fresh as f
         returning id, received_at, source_id, write_date, company_id, superseded, payload, payload_hash
       ),
       late as (
         insert into sync.conflicts (model, source_id, company_id, kind, winner, reason, lost)
-        select %1$L, s.source_id, s.company_id, 'older version arrived later', 'the newer version',
-          format('written in Odoo at %%s, while the version of %%s holds', s.write_date, h.write_date),
-          jsonb_build_object('raw_id', s.id, 'row', s.payload)
+        select %1$L, s.source_id, s.company_id, 'older version arrived later',
+          case when s.superseded then 'the newer version' else 'the older version' end,
+          format(
+            case when s.superseded then 'written in Odoo at %%s, while the version of %%s holds'
+              else 'a sweep found it written in Odoo at %%s, while ours was of %%s' end,
+            s.write_date, f.held_date
+          ),
+          case when s.superseded then jsonb_build_object('raw_id', s.id, 'row', s.payload)
+            else jsonb_build_object('raw_id', f.held) end
         from stored as s
-        join sync.heads as h on h.model = %1$L and h.source_id = s.source_id
-        where s.superseded
+        join fresh as f on f.source_id = s.source_id
+        where f.is_older
       ),
       -- Written in Odoo without a change of what is read here.
       only_newer as (
         update sync.heads as h set write_date = c.write_date
         from compared as c
         where h.model = %1$L and h.source_id = c.source_id and h.payload_hash = c.payload_hash and not h.deleted
-          and h.write_date < c.write_date
+          and (h.write_date < c.write_date or $3)
       ),
       noted as (
         insert into sync.heads as h (model, source_id, raw_id, received_at, payload_hash, write_date, company_id)
@@ -417,7 +426,7 @@ begin
     $sql$,
     of_model, 'raw_odoo_' || target.title,
     case when target.company_field is null then 'null::bigint' else format('sync.value(e.value, %L)::bigint', target.company_field) end
-  ) into new_ids, since using records, in_run;
+  ) into new_ids, since using records, in_run, is_final;
 
   changed := coalesce(cardinality(new_ids), 0);
   if changed = 0 then

@@ -348,7 +348,7 @@ begin
     perform sync.note_seen(going, records);
     is_last := jsonb_array_length(records) < 10000;
   else
-    outcome := sync.apply(going.model, going.id, records);
+    outcome := sync.apply(going.model, going.id, records, going.phase = 'fetch');
     going.changed := going.changed + outcome.changed;
     going.dead := going.dead + outcome.dead;
     is_last := jsonb_array_length(records) < going.page_size;

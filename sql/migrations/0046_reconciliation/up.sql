@@ -129,7 +129,7 @@ begin
   select going.model, s.source_id
   from sync.seen as s
   left join sync.heads as h on h.model = going.model and h.source_id = s.source_id
-  where s.run = going.id and (h.source_id is null or h.deleted or h.write_date < s.write_date)
+  where s.run = going.id and (h.source_id is null or h.deleted or h.write_date <> s.write_date)
   on conflict do nothing;
 
   if exists (select from sync.wanted as w where w.model = going.model) then
