@@ -51,11 +51,8 @@ print("PROVISIONED " + json.dumps({
 """
 
 
-def ensure(home: Home, *, clock_offset: int = 0) -> str:
-    """Start Odoo unless it runs, with its users and keys; returns its base URL.
-
-    A clock offset, in seconds, is that of a new container; one that runs keeps the clock it has.
-    """
+def ensure(home: Home) -> str:
+    """Start Odoo unless it runs, with its users and keys; returns its base URL."""
     # Its webhooks go to the platform's names, whose certificates are Pebble's.
     acme.ensure(home)
     container.ensure(
@@ -67,7 +64,6 @@ def ensure(home: Home, *, clock_offset: int = 0) -> str:
             f"--dns={service_address(home, 'dns')}",
             f"--volume={acme.roots_file(home)}:{_ROOTS}:ro",
             f"--env=REQUESTS_CA_BUNDLE={_ROOTS}",
-            f"--env=CLOCK_OFFSET={f'{clock_offset:+d}' if clock_offset else ''}",
         ],
         [],
         image_name="odoo",
@@ -92,6 +88,14 @@ def start(home: Home) -> None:
     """Start it again after a stop."""
     docker("start", home.name("service", SERVICE))
     wait_until_healthy(home)
+
+
+def set_clock(home: Home, offset: int) -> None:
+    """Start it again with a clock that is so many seconds ahead of this machine's (behind it: fewer than none)."""
+    file = f"{_SETTINGS.rpartition('/')[0]}/clock-offset"
+    docker("exec", "--interactive", home.name("service", SERVICE), "tee", file, stdin=f"{offset:+d}" if offset else "")
+    stop(home)
+    start(home)
 
 
 def runs(home: Home) -> bool:
