@@ -10,10 +10,10 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from ops.odoo_api import Odoo
+from tests.odoo import gold
+from tests.odoo.gold import Row, Rows
 from tests.odoo.mapping import Session, Table
 
-Row = dict[str, Any]
-Rows = Mapping[int, Mapping[str, Any]]
 WHOLE = "(row)"
 COMPANY = "company_id"
 
@@ -23,7 +23,7 @@ class Difference:
     """A field that is not the same on both sides; of a row that only one of them has, WHOLE."""
 
     model: str
-    id: int
+    id: Any
     field: str
     odoo: Any
     ours: Any
@@ -57,17 +57,28 @@ def read_silver(session: Session, table: Table) -> dict[str, dict[int, Row]]:
 
 
 def differences(odoo: Odoo, session: Session, tables: Mapping[str, Table]) -> list[Difference]:
-    """Odoo as it is now against silver: each organisation has the records of its companies, and those of nobody."""
+    """Odoo as it is now against silver and gold: an organisation has the records of its companies, and those of nobody.
+
+    What it says of gold names the table where it names a model otherwise.
+    """
     companies: dict[str, set[int | None]] = {}
     for company, organisation in session.execute("select company_id, org_id::text from sync.companies"):
         companies.setdefault(organisation, {None}).add(company)
     found: list[Difference] = []
+    kept: dict[str, dict[str, Rows]] = {}
     for table in tables.values():
         theirs, ours = read_odoo(odoo, table), read_silver(session, table)
         for organisation in companies.keys() | ours.keys():
             own = companies.get(organisation, set())
             expected = {ident: row for ident, row in theirs.items() if row.get(COMPANY) in own}
             found += compare(table.model, expected, ours.get(organisation, {}))
+            if table.model in gold.MODELS:
+                kept.setdefault(organisation, {})[table.model] = expected
+    stored = gold.read(session)
+    for organisation in kept.keys() | stored.keys():
+        nothing: dict[str, Rows] = {model: {} for model in gold.MODELS}
+        for name, rows in gold.expected(kept.get(organisation, nothing)):
+            found += compare(f"gold.{name}", rows, stored.get(organisation, {}).get(name, {}))
     return found
 
 
