@@ -39,7 +39,8 @@ def ensure(home: Home) -> None:
         home,
         "acme",
         PORT,
-        ["--volume", f"{folder}:{_FOLDER}:ro", "--env", "PEBBLE_VA_NOSLEEP=1"],
+        # It would refuse one good nonce in twenty, and Certbot gives up at the second in a row.
+        ["--volume", f"{folder}:{_FOLDER}:ro", "--env=PEBBLE_VA_NOSLEEP=1", "--env=PEBBLE_WFE_NONCEREJECT=0"],
         ["pebble", "-config", f"{_FOLDER}/pebble.json", "-dnsserver", f"{service_address(home, 'dns')}:53"],
     )
     _keep_root(home)
