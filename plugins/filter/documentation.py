@@ -27,10 +27,12 @@ def api_page(
     domain: str,
     base: str,
     private: str,
+    sync: str = "",
 ) -> str:
     """The page for everybody: where the API is, which key opens which path, and the calls that people begin with.
 
-    `routes` are the gateway's, `usual` has call and meaning by component, `private` is where the other page is.
+    `routes` are the gateway's, `usual` has call and meaning by component, `private` is where the other page is, and
+    `sync`, in phases that have it, the one about the synchronisation.
     """
     opened = [route for route in routes if route["access"] in WHO]
     parts = [_begin(base)]
@@ -44,6 +46,11 @@ def api_page(
         f'<h2>Tables and functions</h2>\n<p>What the database offers is on <a href="/{escape(private)}/">a page of its '
         "own</a>, which asks for a password: it names every table.</p>"
     )
+    if sync:
+        parts.append(
+            "<h2>How the sync with Odoo is doing</h2>\n<p>What arrived and what waits for somebody is on "
+            f'<a href="/{escape(sync)}/">a page of its own</a>, with the same password.</p>'
+        )
     return _page(f"API of {domain}", parts)
 
 

@@ -91,6 +91,9 @@ for host, path, wanted in [
     (DOMAIN, "//database/", 401),
     (DOMAIN, "/%64atabase/", 401),
     (DOMAIN, "/database/missing", 401),
+    (DOMAIN, "/sync/", 401),
+    (DOMAIN, "/sync/metrics.prom", 401),
+    (DOMAIN, "/%73ync/metrics.prom", 401),
     (STUDIO, "/", 401),
 ]:
     expect(f"https://{host}{path}", curl(host, path)[0], wanted)
@@ -102,9 +105,16 @@ for path, user, wanted in [
     ("/database/", f"reader:{READING}", 200),
     ("/database/missing", f"reader:{READING}", 404),
     ("/database/", "reader:wrong", 401),
+    ("/sync/", f"reader:{READING}", 200),
+    ("/sync/metrics.prom", f"reader:{READING}", 200),
+    ("/sync/stolen.txt", f"reader:{READING}", 403),
+    ("/sync/", f"operator:{PASSWORD}", 401),
     ("/database/", f"operator:{PASSWORD}", 401),
 ]:
     expect(f"{path} as {user}", curl(DOMAIN, path, "--user", user)[0], wanted)
+headers_text = curl(DOMAIN, "/sync/", "--user", f"reader:{READING}")[1]
+for header in ("cache-control: no-cache", "content-security-policy: default-src 'none'"):
+    expect(f"{header} of the page about the sync", header in headers_text, wanted=True)
 expect("a reader at Studio's", curl(STUDIO, "/", "--user", f"reader:{READING}")[0], 401)
 for path in ("/mcp", "/mcp/x", "/api/mcp", "/api/mcp?x", "/%61pi/mcp", "//api//mcp"):
     expect(f"Studio's {path}", curl(STUDIO, path, "--user", f"operator:{PASSWORD}")[0], 404)

@@ -1,6 +1,6 @@
-"""Answers in Odoo's place, with nothing in it: its version, an empty page, and 401 to whoever lacks the key.
+"""Answers in Odoo's place, with nothing in it: its version, an empty page, and 401 to whoever lacks the key of a file.
 
-usage: odoo.py ADDRESS PORT KEY LOG
+usage: odoo.py ADDRESS PORT KEYFILE LOG
 """
 
 import json
@@ -9,6 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 ADDRESS, PORT, KEY, LOG = sys.argv[1:]
+
+
+def bearer() -> str:
+    """What a request is let in with, for now."""
+    return f"bearer {Path(KEY).read_text()}"
 
 
 class Odoo(BaseHTTPRequestHandler):
@@ -20,7 +25,7 @@ class Odoo(BaseHTTPRequestHandler):
         if self.path == "/web/webclient/version_info":
             version = [19, 0, 0, "final", 0, ""]
             self.answer(200, {"jsonrpc": "2.0", "result": {"server_version": "19.0", "server_version_info": version}})
-        elif self.headers.get("Authorization") != f"bearer {KEY}" or self.headers.get("X-Odoo-Database") != "odoo":
+        elif (self.headers.get("Authorization"), self.headers.get("X-Odoo-Database")) != (bearer(), "odoo"):
             self.answer(401, {"name": "werkzeug.exceptions.Unauthorized", "message": "Invalid apikey"})
         else:
             with Path(LOG).open("a") as log:

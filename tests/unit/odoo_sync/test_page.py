@@ -60,7 +60,7 @@ def test_a_refused_key_is_named_with_its_cure() -> None:
         "times": 3,
     }  # fmt: skip
     text = shown(refused={"key": {"since": NOW, "cure": "A new one"}}, dead_letters=[letter])
-    assert "<strong>Odoo refuses the key since 2026-03-02 10:00:00 UTC; 1 dead letters</strong>" in text
+    assert "<strong>Odoo refuses the key since 2026-03-02 10:00:00 UTC; 1 dead letter</strong>" in text
     assert "<p>A new one.</p>" in text
     assert "<td>A new one</td>" in text
 

@@ -18,10 +18,15 @@ def everything_built() -> dict[str, Any]:
     return {name: {**row, "planned": False} for name, row in components().items()}
 
 
-def api(phase: int = 4) -> str:
+def api(phase: int = 4, sync: str = "") -> str:
     titles = {name: row["title"] for name, row in components().items()}
     routes = api_routes(everything_built(), phase)
-    return api_page(routes, USUAL, titles=titles, domain="a.test", base=BASE, private="database")
+    return api_page(routes, USUAL, titles=titles, domain="a.test", base=BASE, private="database", sync=sync)
+
+
+def test_the_page_about_the_sync_is_linked_where_there_is_one() -> None:
+    assert '<a href="/sync/">' in api(sync="sync")
+    assert "/sync/" not in api()
 
 
 def column(name: str, **more: Any) -> dict[str, Any]:

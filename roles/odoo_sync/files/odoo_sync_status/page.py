@@ -109,13 +109,14 @@ def _verdict(status: Status, *, reads: bool) -> str:
     late = [m["model"] for m in status["models"] if (m["lag_seconds"] or 0) > LATE_SECONDS]
     failing = [m["model"] for m in status["models"] if m["failures"]]
     differing = sorted({r["model"] for r in status["reconciliation"] if not r["agrees"]})
+    letters = len(status["dead_letters"])
     problems = [
         *(f"Odoo refuses {REFUSED[what]} since {_moment(row['since'])}" for what, row in sorted(refused.items())),
         *([f"not read yet: {', '.join(never)}"] if never else []),
         *([f"not read for {LATE_SECONDS // 60} minutes: {', '.join(late)}"] if late else []),
         *([f"failing: {', '.join(failing)}"] if failing else []),
         *([f"Odoo and the platform differ: {', '.join(differing)}"] if differing else []),
-        *([f"{len(status['dead_letters'])} dead letters"] if status["dead_letters"] else []),
+        *([f"{letters} dead letter{'' if letters == 1 else 's'}"] if letters else []),
     ]
     said = "; ".join(problems) if problems else "Everything is read, and nothing differs."
     cures = [f"<p>{escape(row['cure'])}.</p>" for _, row in sorted(refused.items())]
