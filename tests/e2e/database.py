@@ -51,12 +51,12 @@ def wait_for_database(server: Server, seconds: float = 120) -> float:
             time.sleep(0.5)
 
 
-def ops(platform: Platform, *arguments: str) -> subprocess.CompletedProcess[str]:
+def ops(platform: Platform, *arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
     """Run an operator's command without a terminal; both outputs in one."""
     return subprocess.run(
         [sys.executable, "-m", "ops", *arguments, "--stack", platform.stack.name],
         cwd=ROOT, env=platform.stack.environment, stdin=subprocess.DEVNULL, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False,
     )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def build(env: Any, *, seed: int, partners: int, products: int, invoices: int) -
 
     note("partners", _partners(env, chance, companies, partners))
     note("products", _products(env, chance, products))
-    note("invoices", sum(_invoices(env, chance, company, invoices // len(companies)) for company in companies))
+    note("invoices", sum(_invoices(env, chance, company, invoices // len(companies), seed) for company in companies))
     return made
 
 
@@ -89,7 +89,7 @@ def _products(env: Any, chance: random.Random, wanted: int) -> int:
     return wanted
 
 
-def _invoices(env: Any, chance: random.Random, company: Any, wanted: int) -> int:
+def _invoices(env: Any, chance: random.Random, company: Any, wanted: int, seed: int) -> int:
     """Invoices, bills and refunds of one company: most posted, of those half paid and some in part."""
     env = env(context={**env.context, "allowed_company_ids": [company.id]})
     here = [("company_id", "in", [False, company.id]), ("active", "=", True)]
@@ -104,7 +104,7 @@ def _invoices(env: Any, chance: random.Random, company: Any, wanted: int) -> int
                     "move_type": kind,
                     "partner_id": chance.choice(partners),
                     "invoice_date": f"2026-{chance.randrange(1, 11):02d}-{chance.randrange(1, 29):02d}",
-                    "ref": f"{company.id}-{kind}-{number}",
+                    "ref": f"{company.id}-{kind}-{seed}-{number}",
                     "invoice_line_ids": [
                         (
                             0,
