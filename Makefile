@@ -106,7 +106,7 @@ integration: $(READY) ## the sandbox's cloud and the runner against the real eng
 e2e: $(READY) ## the running platform, from outside
 	@$(PY) -m pytest -q tests/e2e
 
-bench: $(READY) ## measure: NAME=rerun, up, rls, restore, pool or api; writes benchmarks/results/NAME.json
+bench: $(READY) ## measure: NAME=rerun, up, rls, restore, pool, api, medallion or odoo; writes benchmarks/results/NAME.json
 	@$(PY) -m benchmarks.$(NAME)
 
 lock: $(READY) ## renew the lock files from requirements/*.in
