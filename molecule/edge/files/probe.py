@@ -107,7 +107,7 @@ for path, user, wanted in [
     ("/database/", "reader:wrong", 401),
     ("/sync/", f"reader:{READING}", 200),
     ("/sync/metrics.prom", f"reader:{READING}", 200),
-    ("/sync/stolen.txt", f"reader:{READING}", 403),
+    ("/sync/stolen.txt", f"reader:{READING}", 404),  # a link to what another user owns
     ("/sync/", f"operator:{PASSWORD}", 401),
     ("/database/", f"operator:{PASSWORD}", 401),
 ]:
