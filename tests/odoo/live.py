@@ -66,7 +66,7 @@ class Live:
 
     def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """The rows of a query; of a statement without rows, none."""
-        done = self.session.execute(query.encode(), values)
+        done = self.session.execute(query.encode(), values or None)
         return done.fetchall() if done.description else []
 
     def one(self, query: str, *values: object) -> Any:
