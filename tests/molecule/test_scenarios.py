@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
-TIMEOUT_SECONDS = 1500
+TIMEOUT_SECONDS = 2400
 SHOWN_LINES = 120
 
 
