@@ -32,6 +32,8 @@ class Sync:
         step = self.next_request(model, reason)
         while step["more"]:
             step = self.carry(step)
+            if step.get("again"):
+                step = self.next_request(model, reason)
         return step
 
     def round(self) -> None:

@@ -167,6 +167,28 @@ def test_pages_are_followed_to_the_end(sync: Sync) -> None:
     assert sync.one("select pages from sync.runs where model = 'res.partner' and kind = 'poll'") == 5
 
 
+def test_after_so_many_pages_another_execution_goes_on_with_the_run(sync: Sync) -> None:
+    sync.session.execute("update sync.models set page_size = 1")
+    for number in range(300, 315):
+        sync.odoo.write("res.partner", number, name=f"Partner {number}", is_company=False, company_id=1)
+    sync.model("res.company")
+    step = sync.next_request("res.partner")
+    run, pages = step["run"], 0
+    while step["more"]:
+        step, pages = sync.carry(step), pages + 1
+    assert (step, pages) == ({"more": False, "again": True, "run": run}, sync.one("select sync.pages_at_once()"))
+    anew = sync.next_request("res.partner", "nudge")
+    assert (anew["more"], anew["run"]) == (True, run)
+    assert "going on" in sync.next_request("res.partner")["wait"]
+    while anew["more"]:
+        anew = sync.carry(anew)
+        if anew.get("again"):
+            anew = sync.next_request("res.partner")
+    assert sync.one("select count(*) from silver.partners where id >= 300") == 15
+    polls = "select state, received from sync.runs where model = 'res.partner' and kind = 'poll'"
+    assert sync.rows(polls) == [("done", sync.one("select count(distinct id) from silver.partners"))]
+
+
 def test_a_run_that_was_cut_off_goes_on(sync: Sync) -> None:
     sync.session.execute("update sync.models set page_size = 2")
     sync.model("res.company")

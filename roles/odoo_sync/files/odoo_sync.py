@@ -142,6 +142,8 @@ def read_model(database: Database, odoo: Odoo, model: str, version: dict[str, An
     while step["more"]:
         answer = odoo.post(step["path"], filled_in(step["body"], odoo, uid))
         step = database.ingest(step["run"], answer)
+        if step.get("again"):
+            step = database.next_request(model, version)
     return step
 
 

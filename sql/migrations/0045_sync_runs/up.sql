@@ -25,6 +25,8 @@ create table sync.runs (
   started_at timestamptz not null default clock_timestamp(),
   finished_at timestamptz,
   lease_until timestamptz not null,
+  -- Whoever carried it has ended after so many pages, and another goes on.
+  handed_back boolean not null default false,
   -- Odoo's clock, UTC.
   odoo_started timestamp,
   lower_bound timestamp,
@@ -80,6 +82,13 @@ returns timestamptz
 language sql
 volatile
 return pg_catalog.clock_timestamp() + interval '2 minutes';
+
+-- n8n holds every page of an execution in memory until its end.
+create function sync.pages_at_once()
+returns int
+language sql
+immutable
+return 10;
 
 -- The fields that are asked for in this version of Odoo.
 create function sync.wanted_fields(of_model text)
@@ -252,7 +261,10 @@ begin
 
   select * into going from sync.runs as r where r.model = place.model and r.state = 'running';
 
-  if going.id is not null and going.lease_until > clock_timestamp() then
+  if going.handed_back then
+    update sync.runs as r set handed_back = false, lease_until = sync.lease() where r.id = going.id;
+    return sync.request(going);
+  elsif going.id is not null and going.lease_until > clock_timestamp() then
     if reason = 'nudge' then
       update sync.cursors as c set nudged = true where c.model = place.model;
     end if;
@@ -374,11 +386,14 @@ begin
     last_id = greatest(
       r.last_id, (select max((e.value ->> 'id')::bigint) from jsonb_array_elements(records) as e where sync.is_record(e.value))
     ),
-    lease_until = sync.lease()
+    lease_until = sync.lease(),
+    handed_back = not is_last and (r.pages + 1) % sync.pages_at_once() = 0
   where r.id = going.id
   returning * into going;
 
-  if not is_last then
+  if going.handed_back then
+    return jsonb_build_object('more', false, 'again', true, 'run', going.id);
+  elsif not is_last then
     return sync.request(going);
   elsif going.kind = 'sweep' and going.phase = 'pages' then
     update sync.runs as r set phase = 'companies' where r.id = going.id returning * into going;
@@ -390,7 +405,8 @@ end;
 $$;
 
 comment on function sync.ingest(bigint, jsonb, text) is
-'Takes a page of a run, and answers with the next request, or {"more": false} and what the run brought.';
+'Takes a page of a run, and answers with the next request, or {"more": false} and what the run brought. {"again": true}
+with it: ask sync.next_request for the rest of the run, in an execution of its own where pages stay in memory.';
 
 -- A run is complete: its watermark holds from now on, and what is due next begins.
 create function sync.finish_run(going sync.runs)
