@@ -10,7 +10,7 @@ from ops.errors import OperatorError
 from ops.stack import Stack
 from ops.table import table
 
-_PORT = components.load()["postgresql"].ports[0].number
+_PORT = components.load()["postgresql"].port("sql")
 _PSQL = (
     f"psql --username=postgres --port={_PORT} --dbname={components.platform()['platform_database']} --no-psqlrc"
     " --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 --single-transaction --file=-"
