@@ -34,6 +34,14 @@ FIXED: dict[str, str] = {
 AUDITED = {BACKUP_KEY: "backup_secret_key"}
 ROTATIONS, FINISHED = "rotations", "finished_rotations"
 
+# Runs on the server, as root.
+HOLDERS = """
+import json, sys, psycopg
+asked = json.load(sys.stdin)
+with psycopg.connect(dbname=asked["database"], user="postgres", port=asked["direct"]) as session:
+    query = "select rolname::text from pg_catalog.pg_authid where rolpassword is not null and rolcanlogin"
+    print(json.dumps([row[0] for row in session.execute(query)]))
+"""
 # Runs on the server, as root, with the passwords on standard input. A superuser never goes through the pooler.
 LOGINS = """
 import json, sys, psycopg
@@ -92,19 +100,20 @@ def rotate(stack: Stack, asked: str, *, finish: bool) -> None:
     names = chosen(asked)
     refuse_unless_quiet(stack)
     before = stack.outputs()
+    held = passwords_held(names, before)
     change = _finish(stack, asked, names, before) if finish else _raise(stack, asked, names, before)
     print(f"[rotate] {stack.name}: {'finishing' if finish else 'rotating'} {', '.join(names)}", flush=True)
     configure(stack, change.key, change.after)
     try:
         stack.pulumi(*UP, "--refresh=false")
-        prove(stack, names, before)
+        prove(stack, names, before, held)
     except KeyboardInterrupt:
         raise OperatorError(
             "interrupted. The new numbers are in the configuration, so `make up` finishes the rotation;"
             f" to go back instead, first: {by_hand(change.key, change.before)}"
         ) from None
     except OperatorError as failure:
-        undo(stack, change, names, before, failure)
+        undo(stack, change, names, before, failure, held=held)
     report(stack, names)
 
 
@@ -178,7 +187,15 @@ def by_hand(key: str, numbers: Mapping[str, int]) -> str:
     return "pulumi config set-all --path " + " ".join(f"--plaintext {key}.{name}={n}" for name, n in numbers.items())
 
 
-def undo(stack: Stack, change: Change, names: Sequence[str], before: Mapping[str, Any], failure: OperatorError) -> None:
+def undo(
+    stack: Stack,
+    change: Change,
+    names: Sequence[str],
+    before: Mapping[str, Any],
+    failure: OperatorError,
+    *,
+    held: frozenset[str],
+) -> None:
     """Put numbers and values back, on the server too, and end with what went wrong."""
     print(f"[rotate] failed: {failure}\n[rotate] putting the previous values back", flush=True)
     for name in change.after.keys() - change.before.keys():
@@ -187,7 +204,7 @@ def undo(stack: Stack, change: Change, names: Sequence[str], before: Mapping[str
     try:
         # With a refresh: what the failed run left on the server is drift that the state does not know of.
         stack.pulumi(*UP)
-        prove(stack, names, before)
+        prove(stack, names, before, held)
     except OperatorError as second:
         raise OperatorError(
             f"the rotation failed ({failure}) and so did putting it back ({second}). The configuration names the"
@@ -196,18 +213,29 @@ def undo(stack: Stack, change: Change, names: Sequence[str], before: Mapping[str
     raise OperatorError(f"the rotation failed and was undone; everything is as before. The reason: {failure}")
 
 
-def prove(stack: Stack, names: Sequence[str], before: Mapping[str, Any]) -> None:
-    """Use the secrets the way their consumers do, or say what does not work, never with a value."""
+def passwords_held(names: Sequence[str], outputs: Mapping[str, Any]) -> frozenset[str]:
+    """Those of the database's passwords that a role has on this server: some roles come with a later phase."""
+    roles = {name.removeprefix(DATABASE): name for name in names if name.startswith(DATABASE)}
+    if not roles:
+        return frozenset()
+    with Server(outputs) as server:
+        found = json.loads(server.python(HOLDERS, json.dumps(_database())))
+    return frozenset(name for role, name in roles.items() if role in found)
+
+
+def prove(stack: Stack, names: Sequence[str], before: Mapping[str, Any], held: frozenset[str]) -> None:
+    """Use the secrets the way their consumers do, or say what does not work, never with a value.
+
+    Of the database's passwords those are used that were `held` before: whoever had one has one now.
+    """
     outputs = stack.outputs()
     secrets, old = outputs["secrets"], before["secrets"]
-    roles = {name: name.removeprefix(DATABASE) for name in names if name.startswith(DATABASE)}
+    roles = {name: name.removeprefix(DATABASE) for name in names if name in held}
     problems = token_problems(names, secrets, datetime.now(UTC))
     if roles:
-        rows = components.load()
         asked = {
-            "database": components.platform()["platform_database"],
-            "direct": rows["postgresql"].port("sql"),
-            "pooler": rows["pgbouncer"].port("pool"),
+            **_database(),
+            "pooler": components.load()["pgbouncer"].port("pool"),
             "accepted": {role: secrets[name] for name, role in roles.items()},
             "refused": {role: old[name] for name, role in roles.items() if old[name] != secrets[name]},
         }
@@ -215,6 +243,14 @@ def prove(stack: Stack, names: Sequence[str], before: Mapping[str, Any]) -> None
             problems += json.loads(server.python(LOGINS, json.dumps(asked)))
     if problems:
         raise OperatorError("; ".join(problems))
+
+
+def _database() -> dict[str, Any]:
+    """How the server's own superuser finds the database."""
+    return {
+        "database": components.platform()["platform_database"],
+        "direct": components.load()["postgresql"].port("sql"),
+    }
 
 
 def token_problems(names: Sequence[str], secrets: Mapping[str, str], now: datetime) -> list[str]:

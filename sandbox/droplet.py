@@ -111,12 +111,16 @@ def _refuse_bad(kind: Kind, inputs: Values) -> None:
 def _destroy(account: Account, name: str) -> None:
     """Remove a droplet made here, and the volumes made with it."""
     droplet = _find(account, name)
+    volumes = [
+        volume for volume in account.state.read().get("volumes", {}).values() if volume["urn"] == f"{_OWNER}:{name}"
+    ]
     if droplet is not None:
         Droplet().delete(account, str(droplet["id"]))
-    for volume in list(account.state.read().get("volumes", {}).values()):
-        if volume["urn"] == f"{_OWNER}:{name}":
-            Volume().delete(account, volume["id"])
-    tidy(account)
+    for volume in volumes:
+        Volume().delete(account, volume["id"])
+    # Who removes nothing takes nothing away: a platform that is about to begin has its services, and no resource yet.
+    if droplet is not None or volumes:
+        tidy(account)
 
 
 def _find(account: Account, name: str) -> Record | None:

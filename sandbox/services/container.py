@@ -10,7 +10,7 @@ from sandbox.home import Home
 from sandbox.network import public_network, service_address
 from sandbox.state import State
 
-_START_TIMEOUT_SECONDS = 30
+_START_TIMEOUT_SECONDS = 120
 
 
 def ensure(

@@ -20,7 +20,7 @@ SERVICE = "odoo"
 FIRST_PHASE = 2
 _SETTINGS = "/etc/odoo-sandbox/odoo.conf"
 _ROOTS = "/srv/roots.pem"
-_START_SECONDS = 60
+_START_SECONDS = 180
 _MARK = "PROVISIONED "
 
 # For `odoo shell`, which knows env. The platform's user reads invoices in every company and changes nothing. The keys

@@ -14,7 +14,7 @@ import pytest
 from ops.connect import Server
 from ops.errors import OperatorError
 from ops.stack import ROOT
-from sandbox import home
+from sandbox import home, machine
 from tests.e2e.database import MAKE_TABLE, SCHEMA, metrics, ops, rows, sql, wait_for_database, writing
 from tests.e2e.platform import Platform
 
@@ -117,13 +117,8 @@ def test_a_killed_server_forgets_nothing_it_acknowledged(platform: Platform, ser
 def test_a_dead_machine_forgets_nothing_it_acknowledged(platform: Platform) -> None:
     sandbox = [sys.executable, "-m", "sandbox"]
     name = platform.outputs["platform"]
-    (container,) = [
-        line
-        for line in subprocess.check_output(
-            ["docker", "ps", "--filter", f"label={home.current().label}", "--format", "{{.Names}}"], text=True
-        ).split()
-        if "-droplet-" in line
-    ]
+    # By its id: the droplets of the roles' tests are of the same sandbox.
+    container = machine.container_name(home.current(), {"id": platform.outputs["droplet_id"]})
     with Server(platform.outputs) as server, writing(platform, server) as written:
         time.sleep(2)
         subprocess.run(["docker", "kill", container], check=True, capture_output=True)

@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -123,8 +124,8 @@ def rotated(platform: Platform, server: Server) -> tuple[Seen, dict[str, Any], d
     """Everything that can be rotated in the database and the tokens, in one run, with clients at work."""
     before, seen = platform.now(), Seen()
     store = Store(platform, before["secrets"][SECRET])
-    with server.forward("pgbouncer") as port:
-        sessions = [login(port, before["secrets"][SECRET]) for _ in range(CONNECTED)]
+    with server.forward("pgbouncer") as port, ExitStack() as opened:
+        sessions = [opened.enter_context(closing(login(port, before["secrets"][SECRET]))) for _ in range(CONNECTED)]
         for session in sessions:
             session.execute("select 1")
         with (
@@ -144,7 +145,6 @@ def rotated(platform: Platform, server: Server) -> tuple[Seen, dict[str, Any], d
         assert took < CONNECTED - 1, f"{took:.1f} s: the sessions waited for one another, so none was opened"
         for session in sessions:
             assert session.execute("select session_user").fetchone() == (ROLE,)
-            session.close()
     return seen, before, platform.now(), said
 
 

@@ -341,7 +341,8 @@ def test_a_clock_that_is_five_minutes_off_and_jumps_loses_nothing(sync: Live) ->
     sync.admin.write("res.partner", [customer], {"name": "On time again"})
     right = sync.changed(("res.partner", [customer]))
     assert sync.call() == 200
-    wait_for(sync, right, BY_WEBHOOK_SECONDS)
+    # Odoo has just started, so this is no measure of the webhook.
+    wait_for(sync, right, BY_POLL_SECONDS)
 
 
 def test_silver_made_again_from_bronze_is_the_same(sync: Live) -> None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import pytest
 
@@ -12,7 +12,7 @@ from infra.secrets import SECRETS
 from infra.tokens import key_set, sign, symmetric_key
 from ops import rotate as module
 from ops.errors import OperatorError
-from ops.rotate import GROUPS, by_hand, chosen, refuse_unless_quiet, rotate, token_problems
+from ops.rotate import GROUPS, by_hand, chosen, passwords_held, refuse_unless_quiet, rotate, token_problems
 from ops.stack import Stack
 
 DATABASE = [spec.name for spec in SECRETS if spec.name.startswith("db_")]
@@ -90,7 +90,31 @@ def proofs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             raise OperatorError(problem)
 
     monkeypatch.setattr(module, "prove", prove)
+    monkeypatch.setattr(module, "passwords_held", lambda names, _: frozenset(names))
     return found
+
+
+class FakeServer:
+    """A server whose database has passwords for some roles."""
+
+    def __init__(self, outputs: dict[str, Any]) -> None:
+        self.roles = outputs["roles"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def python(self, _program: str, _given: str) -> str:
+        return json.dumps(self.roles)
+
+
+def test_passwords_of_roles_that_come_with_a_later_phase_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "Server", FakeServer)
+    names = chosen("db_workbench,db_n8n,jwt")
+    assert passwords_held(names, {"roles": ["workbench", "postgres"]}) == {"db_workbench"}
+    assert passwords_held(names, {"roles": ["workbench", "n8n"]}) == {"db_workbench", "db_n8n"}
+    assert passwords_held(("jwt_secret",), {}) == frozenset(), "no server is asked"
 
 
 def test_a_group_is_all_its_secrets_and_a_name_is_itself() -> None:
