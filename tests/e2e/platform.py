@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class Platform:
     """The sandbox stack and its outputs at the start of the session; `now()` reads them again."""
 
     stack: Stack
-    outputs: dict[str, Any]
+    outputs: dict[str, Any] = field(repr=False)
 
     def pulumi(self, *arguments: str, timeout: float = 900) -> Run:
         """Run a Pulumi command on the stack and capture what it printed."""

@@ -12,7 +12,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -57,7 +57,7 @@ class Api:
     """The edge with the platform's keys."""
 
     edge: Edge
-    secrets: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)
 
     def ask(self, path: str, *more: tuple[str, str], key: str = "publishable_key", **options: Any) -> Answer:
         """A request with one of the platform's keys, and further headers; without a key when it is empty."""

@@ -46,7 +46,7 @@ class Live:
     """A superuser's session that outlives restarts of the server, and Odoo as its administrator and as our account."""
 
     home: Home
-    outputs: dict[str, Any]
+    outputs: dict[str, Any] = field(repr=False)
     edge: Edge
     server: Server
     admin: Odoo
