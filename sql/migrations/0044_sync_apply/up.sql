@@ -243,6 +243,12 @@ begin
     return;
   end if;
 
+  -- A fact is made of an invoice and a line, and a day of many facts. Of two transactions that bring one each, neither
+  -- sees the other's: the second waits here until the first is over, and the statements after this see all of it.
+  if of_model in ('account.move', 'account.move.line') then
+    perform pg_catalog.pg_advisory_xact_lock('gold.fact_invoice'::regclass::oid::bigint);
+  end if;
+
   case of_model
     when 'res.partner' then
       perform sync.refresh_dim_partner(ids);
