@@ -1,6 +1,8 @@
 """What the database makes of Odoo's answers: nothing lost, nothing doubled, everything counted."""
 
 import json
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -65,6 +67,54 @@ def test_a_first_load_brings_everything_to_its_tenants(sync: Sync) -> None:
         ("odoo-2", "2026-02-01", 70, 1, 1),
     ]
     assert sync.rows("select model, agrees from sync.reconciliations where not agrees") == []
+
+
+# What transactions of their own left: the fixture's is rolled back, these are not.
+FORGET_ALL = """
+do $$
+declare
+  names text;
+begin
+  set local session_replication_role = replica;
+  select string_agg(format('%I.%I', t.schemaname, t.tablename), ', ') into names
+  from pg_tables as t
+  where t.schemaname in ('bronze', 'silver', 'gold')
+    or (t.schemaname = 'sync' and t.tablename not in ('models', 'fields', 'odoo', 'cursors', 'company_choices'));
+  execute 'truncate ' || names;
+  update sync.cursors set
+    watermark = null, polled_at = null, swept_at = null, failures = 0, retry_at = null, nudged = false;
+  delete from public.organizations where slug in ('odoo-1', 'odoo-2');
+end;
+$$
+"""
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"), [("account.move.line", "account.move"), ("account.move", "account.move.line")]
+)
+def test_an_invoice_and_its_lines_that_arrive_at_the_same_moment_make_facts(
+    platform: Cluster, odoo: OdooDouble, earlier: str, later: str
+) -> None:
+    with platform.connect() as session, platform.connect() as other, platform.connect() as watching:
+        first, second = Sync(session, odoo), Sync(other, odoo)
+        try:
+            for (model,) in first.rows("select sync.models()"):
+                if model not in {earlier, later}:
+                    first.model(model)
+            one, two = first.next_request(earlier), second.next_request(later)
+            answer = odoo.post(two["path"], two["body"])
+            with session.transaction():
+                first.carry(one)
+                thread = threading.Thread(target=second.ingest, args=(two, answer))
+                thread.start()
+                waits = "select exists (select from pg_locks where locktype = 'advisory' and not granted)"
+                deadline = time.monotonic() + 10
+                while thread.is_alive() and watching.execute(waits).fetchone() != (True,):
+                    assert time.monotonic() < deadline
+            thread.join()
+            assert first.rows("select line_id from gold.fact_invoice order by 1") == [(1001,), (1002,), (2001,)]
+        finally:
+            session.execute(FORGET_ALL)
 
 
 def test_odoo_silver_and_gold_are_compared(sync: Sync) -> None:
