@@ -27,6 +27,7 @@ from ops.stack import SANDBOX, Stack
 from tests.odoo.changes import Stream
 from tests.odoo.generate import generate
 from tests.odoo.live import LOOK_SECONDS, Change, Live, live, wait_until
+from tests.sql.synchronisation import FORGET
 
 PARTNERS = int(os.environ.get("PARTNERS", "50000"))
 PRODUCTS = int(os.environ.get("PRODUCTS", "2000"))
@@ -40,23 +41,6 @@ N8N = components.load()["n8n"].unit
 SHARED = [("user_ids", "=", False), ("ref_company_ids", "=", False), ("company_id", "=", False), ("active", "=", True)]
 INVOICE_REFERENCES = [("move_type", "!=", "entry"), ("ref", "=like", "_-%-%")]
 
-# Nobody deletes what arrived, but this is a first load: a superuser goes past the triggers that say so.
-FORGET = """
-do $$
-declare
-  names text;
-begin
-  set local session_replication_role = replica;
-  select string_agg(format('%I.%I', t.schemaname, t.tablename), ', ') into names
-  from pg_tables as t
-  where t.schemaname in ('bronze', 'silver', 'gold')
-    or (t.schemaname = 'sync' and t.tablename not in ('models', 'fields', 'odoo', 'cursors', 'company_choices'));
-  execute 'truncate ' || names;
-  update sync.cursors set
-    watermark = null, polled_at = null, swept_at = null, failures = 0, retry_at = null, nudged = false;
-end;
-$$
-"""
 # The greatest share of memory that each of n8n's programs held, of those that run now.
 PEAK = "cat $(printf '/proc/%s/status ' $(podman top n8n hpid | tail --lines=+2)) | grep -E '^(Name|VmHWM)'"
 

@@ -17,7 +17,7 @@ from roles.odoo_sync.files.odoo_sync_status.page import page
 from roles.odoo_sync.files.odoo_sync_status.report import report
 from tests.sql.cluster import Cluster
 from tests.sql.odoo_double import OdooDouble
-from tests.sql.synchronisation import Sync, invoice, small_world
+from tests.sql.synchronisation import FORGET, Sync, invoice, small_world
 
 
 @pytest.fixture
@@ -69,26 +69,6 @@ def test_a_first_load_brings_everything_to_its_tenants(sync: Sync) -> None:
     assert sync.rows("select model, agrees from sync.reconciliations where not agrees") == []
 
 
-# What transactions of their own left: the fixture's is rolled back, these are not.
-FORGET_ALL = """
-do $$
-declare
-  names text;
-begin
-  set local session_replication_role = replica;
-  select string_agg(format('%I.%I', t.schemaname, t.tablename), ', ') into names
-  from pg_tables as t
-  where t.schemaname in ('bronze', 'silver', 'gold')
-    or (t.schemaname = 'sync' and t.tablename not in ('models', 'fields', 'odoo', 'cursors', 'company_choices'));
-  execute 'truncate ' || names;
-  update sync.cursors set
-    watermark = null, polled_at = null, swept_at = null, failures = 0, retry_at = null, nudged = false;
-  delete from public.organizations where slug in ('odoo-1', 'odoo-2');
-end;
-$$
-"""
-
-
 @pytest.mark.parametrize(
     ("earlier", "later"), [("account.move.line", "account.move"), ("account.move", "account.move.line")]
 )
@@ -114,7 +94,10 @@ def test_an_invoice_and_its_lines_that_arrive_at_the_same_moment_make_facts(
             thread.join()
             assert first.rows("select line_id from gold.fact_invoice order by 1") == [(1001,), (1002,), (2001,)]
         finally:
-            session.execute(FORGET_ALL)
+            # These transactions are not rolled back.
+            session.execute(FORGET)
+            session.execute("set session_replication_role = replica")
+            session.execute("delete from public.organizations where slug in ('odoo-1', 'odoo-2')")
 
 
 def test_odoo_silver_and_gold_are_compared(sync: Sync) -> None:
