@@ -1,5 +1,6 @@
 """Markers and drills against a real cluster and a real repository: what was true is proven, what was not is found."""
 
+import json
 import random
 import re
 import subprocess
@@ -149,6 +150,44 @@ def test_markers_under_load_are_exact(machine: Machine) -> None:
         if done.returncode:
             wrong.append((name, record["differences"], record["error"]))
     assert wrong == [], f"seed {SEED}"
+
+
+def test_a_marker_is_written_among_transactions_that_are_rolled_back(machine: Machine) -> None:
+    # Each takes its number while the slot waits for the one before, and none of them moves the snapshot's end on.
+    program = """
+import subprocess, time, psycopg
+def begin():
+    session = psycopg.connect("dbname=postgres", autocommit=False)
+    session.execute("select pg_current_xact_id()")
+    return session
+def waits_for(session):
+    query = "select from pg_locks where not granted and transactionid::text::bigint = %s"
+    number = session.execute("select pg_current_xact_id()::text::bigint").fetchone()[0] % 2**32
+    deadline = time.monotonic() + 10
+    while not watching.execute(query, (number,)).fetchall():
+        assert time.monotonic() < deadline, "the marker does not wait"
+        time.sleep(0.01)
+watching = psycopg.connect("dbname=postgres", autocommit=True)
+first = begin()
+marker = subprocess.Popen(["platform-backup", "marker"])
+waits_for(first)
+begin().rollback()
+second = begin()
+first.rollback()
+waits_for(second)
+third = begin()
+second.rollback()
+code = marker.wait(timeout=30)
+third.rollback()
+raise SystemExit(code)
+"""
+    machine.do("python3", "-c", program)
+    moment = json.loads(machine.do("tail", "-n", "1", f"{STATE}/ledger.jsonl"))
+    xmin, xmax, _ = moment["snapshot"].split(":")
+    assert int(xmin) == int(xmax)
+    machine.archived()
+    done, _ = machine.drill(moment["name"])
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_transaction_that_does_not_end_means_no_marker_this_time(machine: Machine) -> None:

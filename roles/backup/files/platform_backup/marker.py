@@ -118,7 +118,11 @@ def _freeze(frozen: Session, patience: float) -> tuple[str, str]:
     except psycopg.errors.ConfigurationLimitExceeded as error:
         message = f"no marker this time: {error.diag.message_primary}; pg_replication_slots says who has them"
         raise NotNowError(message) from error
-    snapshot = frozen.execute("select pg_current_snapshot()::text").fetchone()
+    # Where the last transactions were rolled back, xmax lags behind xmin, which PostgreSQL writes and does not read.
+    snapshot = frozen.execute(
+        "select format('%s:%s:%s', pg_snapshot_xmin(s), greatest(pg_snapshot_xmin(s), pg_snapshot_xmax(s)),"
+        " split_part(s::text, ':', 3)) from pg_current_snapshot() as s"
+    ).fetchone()
     assert slot is not None and snapshot is not None  # noqa: S101, PT018 - both always answer
     return str(slot[1]), str(snapshot[0])
 
