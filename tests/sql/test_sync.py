@@ -1,9 +1,9 @@
 """What the database makes of Odoo's answers: nothing lost, nothing doubled, everything counted."""
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from roles.odoo_sync.files.odoo_sync_status.page import page
 from roles.odoo_sync.files.odoo_sync_status.report import report
 from tests.sql.cluster import Cluster
 from tests.sql.odoo_double import OdooDouble
-from tests.sql.synchronisation import FORGET, Sync, invoice, small_world
+from tests.sql.synchronisation import FORGET, Sync, company, invoice, small_world
 
 
 @pytest.fixture
@@ -69,35 +69,96 @@ def test_a_first_load_brings_everything_to_its_tenants(sync: Sync) -> None:
     assert sync.rows("select model, agrees from sync.reconciliations where not agrees") == []
 
 
-@pytest.mark.parametrize(
-    ("earlier", "later"), [("account.move.line", "account.move"), ("account.move", "account.move.line")]
-)
-def test_an_invoice_and_its_lines_that_arrive_at_the_same_moment_make_facts(
-    platform: Cluster, odoo: OdooDouble, earlier: str, later: str
-) -> None:
-    with platform.connect() as session, platform.connect() as other, platform.connect() as watching:
-        first, second = Sync(session, odoo), Sync(other, odoo)
+@pytest.fixture
+def pair(platform: Cluster, odoo: OdooDouble) -> Iterator[tuple[Sync, Sync]]:
+    """Two sessions whose transactions are not rolled back."""
+    with platform.connect() as session, platform.connect() as other:
         try:
-            for (model,) in first.rows("select sync.models()"):
-                if model not in {earlier, later}:
-                    first.model(model)
-            one, two = first.next_request(earlier), second.next_request(later)
-            answer = odoo.post(two["path"], two["body"])
-            with session.transaction():
-                first.carry(one)
-                thread = threading.Thread(target=second.ingest, args=(two, answer))
-                thread.start()
-                waits = "select exists (select from pg_locks where locktype = 'advisory' and not granted)"
-                deadline = time.monotonic() + 10
-                while thread.is_alive() and watching.execute(waits).fetchone() != (True,):
-                    assert time.monotonic() < deadline
-            thread.join()
-            assert first.rows("select line_id from gold.fact_invoice order by 1") == [(1001,), (1002,), (2001,)]
+            yield Sync(session, odoo), Sync(other, odoo)
         finally:
-            # These transactions are not rolled back.
             session.execute(FORGET)
             session.execute("set session_replication_role = replica")
-            session.execute("delete from public.organizations where slug in ('odoo-1', 'odoo-2')")
+            session.execute("delete from sync.company_choices")
+            session.execute("delete from public.organizations where slug like 'odoo-%'")
+
+
+def meet(pair: tuple[Sync, Sync], *steps: Callable[[Sync], object]) -> None:
+    """The second step begins while the transaction of the first is still open, and waits for it or is over."""
+    (first, second), (earlier, later) = pair, steps
+    waits = "select exists (select from pg_locks where not granted)"
+    with ThreadPoolExecutor() as pool:
+        with first.session.transaction():
+            earlier(first)
+            arrives = pool.submit(later, second)
+            deadline = time.monotonic() + 10
+            while not arrives.done() and not first.one(waits):
+                assert time.monotonic() < deadline
+        arrives.result()
+
+
+def page_of(sync: Sync, model: str) -> Callable[[Sync], object]:
+    """What brings a page that was asked for already."""
+    step = sync.next_request(model)
+    answer = sync.odoo.post(step["path"], step["body"])
+    return lambda one: one.ingest(step, answer)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_invoice_and_its_lines_that_arrive_at_the_same_moment_make_facts(
+    pair: tuple[Sync, Sync], order: int
+) -> None:
+    first, _ = pair
+    apart = ["account.move", "account.move.line"]
+    for (model,) in first.rows("select sync.models()"):
+        if model not in apart:
+            first.model(model)
+    meet(pair, *[page_of(first, model) for model in apart][::order])
+    assert first.rows("select line_id from gold.fact_invoice order by 1") == [(1001,), (1002,), (2001,)]
+
+
+PARTNERS_OF_EACH = """
+select o.slug, array_agg(p.id order by p.id)
+from silver.partners as p
+join public.organizations as o on o.id = p.org_id
+group by o.slug
+order by o.slug
+"""
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_new_company_gets_the_shared_partner_that_arrives_at_the_same_moment(
+    pair: tuple[Sync, Sync], odoo: OdooDouble, order: int
+) -> None:
+    first, _ = pair
+    first.round()
+    odoo.pass_time(60)
+    company(odoo, 3)
+    odoo.write("res.partner", 13, name="New")
+    meet(pair, *[page_of(first, model) for model in ("res.company", "res.partner")][::order])
+    assert first.rows(PARTNERS_OF_EACH) == [("odoo-1", [10, 11, 13]), ("odoo-2", [10, 12, 13]), ("odoo-3", [10, 13])]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("model", ["res.partner", "res.company"])
+def test_a_company_that_is_given_to_another_tenant_takes_along_what_arrives_at_the_same_moment(
+    pair: tuple[Sync, Sync], odoo: OdooDouble, model: str, order: int
+) -> None:
+    first, _ = pair
+    first.round()
+    odoo.pass_time(60)
+    company(odoo, 2, name="Another name")
+    odoo.write("res.partner", 13, name="New")
+    odoo.write("res.partner", 14, name="Second's", company_id=2)
+
+    def given(sync: Sync) -> object:
+        return sync.one("select sync.map_company(2, 'odoo-given')")
+
+    meet(pair, *[given, page_of(first, model)][::order])
+    odoo.pass_time(60)
+    first.round()
+    assert first.rows(PARTNERS_OF_EACH) == [("odoo-1", [10, 11, 13]), ("odoo-given", [10, 12, 13, 14])]
+    owner = "select o.slug from sync.companies join public.organizations as o on o.id = org_id where company_id = 2"
+    assert first.one(owner) == "odoo-given"
 
 
 def test_odoo_silver_and_gold_are_compared(sync: Sync) -> None:
@@ -301,6 +362,65 @@ def test_what_a_poll_could_not_see_is_found_by_a_sweep(sync: Sync) -> None:
     assert sync.rows("select name from silver.partners where id = 11") == [("First",)]
     sync.sweep("res.partner")
     assert sync.rows("select name from silver.partners where id = 11") == [("Committed later",)]
+
+
+def watermark(sync: Sync) -> Any:
+    return sync.one("select watermark from sync.cursors where model = 'res.partner'")
+
+
+def test_shortly_after_a_poll_a_nudge_reads_only_what_is_new(sync: Sync) -> None:
+    sync.round()
+    polled = watermark(sync)
+    sync.odoo.pass_time(20)
+    sync.odoo.write("res.partner", 11, name="Renamed")
+    # Written before the poll, committed after it.
+    sync.odoo.records["res.partner"][12] |= {"name": "Committed late", "write_date": "2026-03-01 12:09:00"}
+    done = sync.model("res.partner", "nudge")
+    assert done["changed"] == 1
+    assert ["write_date", ">=", "2026-03-01 12:09:30"] in sync.odoo.requests[-1]["body"]["domain"]
+    assert watermark(sync) == polled
+    sync.odoo.pass_time(10)
+    assert sync.model("res.partner")["changed"] == 1
+    assert sync.rows("select id, name from silver.partners where id in (11, 12) order by id") == [
+        (11, "Renamed"),
+        (12, "Committed late"),
+    ]
+    assert watermark(sync) > polled
+
+
+def test_a_nudge_is_a_poll_where_none_was_for_a_minute(sync: Sync) -> None:
+    sync.round()
+    polled = watermark(sync)
+    sync.session.execute("update sync.cursors set polled_at = polled_at - interval '1 minute'")
+    sync.odoo.pass_time(60)
+    sync.model("res.partner", "nudge")
+    assert watermark(sync) > polled
+
+
+def test_a_nudged_run_that_was_cut_off_goes_on_where_it_was(sync: Sync) -> None:
+    sync.round()
+    polled = watermark(sync)
+    sync.session.execute("update sync.models set page_size = 1 where name = 'res.partner'")
+    sync.odoo.pass_time(60)
+    for number in (13, 14, 15):
+        sync.odoo.write("res.partner", number, name=f"Partner {number}")
+    sync.carry(sync.carry(sync.next_request("res.partner", "nudge")))
+    sync.session.execute("update sync.runs set lease_until = clock_timestamp() where state = 'running'")
+    assert sync.model("res.partner")["received"] == 1
+    assert watermark(sync) == polled
+    assert sync.rows("select id from silver.partners where id > 12 group by 1 order by 1") == [(13,), (14,), (15,)]
+    sync.model("res.partner")
+    assert watermark(sync) > polled
+
+
+def test_what_becomes_due_while_a_run_goes_on_stays_due(sync: Sync) -> None:
+    sync.round()
+    sync.odoo.pass_time(60)
+    step = sync.next_request("res.partner")
+    # As a company does that is seen for the first time.
+    sync.session.execute("update sync.cursors set watermark = null where model = 'res.partner'")
+    assert sync.carry(step)["more"] is False
+    assert watermark(sync) is None
 
 
 def test_too_many_deletions_wait_for_a_word(sync: Sync) -> None:

@@ -22,7 +22,8 @@ create table gold.dim_partner (
   unique (org_id, partner_id, version)
 );
 
-create unique index dim_partner_current on gold.dim_partner (org_id, partner_id) where is_current;
+-- By id first: a page of records is looked up by the ids that Odoo gave them.
+create unique index dim_partner_current on gold.dim_partner (partner_id, org_id) where is_current;
 
 create table gold.dim_product (
   product_key bigint generated always as identity primary key,
@@ -43,7 +44,7 @@ create table gold.dim_product (
   unique (org_id, product_id, version)
 );
 
-create unique index dim_product_current on gold.dim_product (org_id, product_id) where is_current;
+create unique index dim_product_current on gold.dim_product (product_id, org_id) where is_current;
 
 comment on table gold.dim_partner is
 'Partners with their history, in Odoo''s time (UTC): a fact of a day belongs to the version that was valid then.';
@@ -73,7 +74,8 @@ create table gold.fact_invoice (
   amount_untaxed numeric,
   amount_total numeric,
   amount_company numeric,
-  primary key (org_id, line_id)
+  -- By id first, as for dim_partner_current.
+  primary key (line_id, org_id)
 );
 
 create index fact_invoice_by_invoice on gold.fact_invoice (invoice_id);
@@ -267,7 +269,7 @@ begin
   written as (
     insert into gold.fact_invoice as f
     select * from wanted
-    on conflict (org_id, line_id) do update set
+    on conflict (line_id, org_id) do update set
       invoice_id = excluded.invoice_id,
       company_id = excluded.company_id,
       number = excluded.number,

@@ -120,6 +120,17 @@ declare
   found uuid;
   known record;
 begin
+  -- Records go to the tenants that there are. Whoever brings a page holds its model's cursor, so none is under way while
+  -- that changes; and a page of companies is waited for first, as it may want the others.
+  if not exists (
+    select
+    from sync.companies as c
+    join public.organizations as o on o.id = c.org_id
+    where c.company_id = adopt_company.id and c.visible and o.slug = chosen
+  ) then
+    perform from sync.cursors as u order by u.model <> 'res.company', u.model for update;
+  end if;
+
   select o.id into found from public.organizations as o where o.slug = chosen;
 
   if found is null then
@@ -465,7 +476,11 @@ begin
         select array_agg(l.id)
         from silver.invoices as i
         join silver.invoice_lines as l on l.org_id = i.org_id and l.invoice_id = i.id
-        where i.raw_id = any(new_ids) and l.id <> all (i.line_ids) and l.write_date <= i.write_date
+        where i.raw_id = any(new_ids)
+          and i.id = any(
+            array(select (e.value ->> 'id')::bigint from jsonb_array_elements(records) as e where sync.is_record(e.value))
+          )
+          and l.id <> all (i.line_ids) and l.write_date <= i.write_date
       ),
       in_run
     );

@@ -77,6 +77,13 @@ language sql
 immutable
 return interval '5 minutes';
 
+-- Nearly all of Odoo's transactions are shorter. What a nudge misses because one was not, the next poll finds.
+create function sync.brief_overlap()
+returns interval
+language sql
+immutable
+return interval '30 seconds';
+
 create function sync.lease()
 returns timestamptz
 language sql
@@ -199,21 +206,34 @@ declare
   target sync.models;
   cut sync.runs;
   made sync.runs;
+  is_cut boolean;
+  bound timestamp;
 begin
   select * into strict cursor_row from sync.cursors as c where c.model = of_model;
   select * into strict target from sync.models as m where m.name = of_model;
 
-  -- A poll that was cut off goes on where it was.
   if of_kind = 'poll' then
     select * into cut from sync.runs as r where r.model = of_model and r.kind = 'poll' order by r.id desc limit 1;
   end if;
 
+  -- A poll that was cut off goes on where it was, unless more became due meanwhile.
+  is_cut := cut.state in ('failed', 'abandoned')
+  and (cut.lower_bound >= cursor_row.watermark or (cut.lower_bound is null and cursor_row.watermark is null));
+
+  bound := case
+    when is_cut then cut.lower_bound
+    -- A nudge is for speed: shortly after a whole poll it reads on from there, not all of the last minutes again.
+    when why = 'nudge' and cursor_row.polled_at > clock_timestamp() - interval '1 minute'
+      then cursor_row.watermark + sync.overlap() - sync.brief_overlap()
+    else cursor_row.watermark
+  end;
+
   insert into sync.runs (model, kind, reason, lease_until, lower_bound, page_size, last_id, odoo_started)
   values (
-    of_model, of_kind, why, sync.lease(), cursor_row.watermark,
+    of_model, of_kind, why, sync.lease(), bound,
     greatest(1, target.page_size / (4 ^ least(cursor_row.failures, 5))::int),
-    case when cut.state in ('failed', 'abandoned') and cut.lower_bound is not distinct from cursor_row.watermark then cut.last_id else 0 end,
-    case when cut.state in ('failed', 'abandoned') and cut.lower_bound is not distinct from cursor_row.watermark then cut.odoo_started end
+    case when is_cut then cut.last_id else 0 end,
+    case when is_cut then cut.odoo_started end
   )
   returning * into made;
 
@@ -417,6 +437,7 @@ as $$
 declare
   place sync.cursors;
   target sync.models;
+  is_whole boolean;
 begin
   select * into strict target from sync.models as m where m.name = going.model;
   select * into strict place from sync.cursors as c where c.model = going.model;
@@ -428,9 +449,12 @@ begin
 
   update sync.runs as r set state = 'done', finished_at = clock_timestamp() where r.id = going.id;
 
+  -- Not one that began later than the watermark, nor one during which everything became due again.
+  is_whole := going.kind = 'poll' and going.lower_bound is not distinct from place.watermark;
+
   update sync.cursors as c set
-    watermark = case when going.kind = 'poll' then going.odoo_started - sync.overlap() else c.watermark end,
-    polled_at = case when going.kind = 'poll' then clock_timestamp() else c.polled_at end,
+    watermark = case when is_whole then going.odoo_started - sync.overlap() else c.watermark end,
+    polled_at = case when is_whole then clock_timestamp() else c.polled_at end,
     swept_at = case when going.kind = 'sweep' then clock_timestamp() else c.swept_at end,
     failures = 0,
     retry_at = null,
